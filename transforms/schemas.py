@@ -172,3 +172,12 @@ CONNECTIONS = _table(
     ),
     ("pairing", pa.string(), "How its first verdict was paired. Null = no verdict."),
 )
+
+HOURLY_COUNTS = _table(
+    ("hour", pa.int32(), "Hour of the event's own stamp, server-local, 0–23."),
+    ("subject", pa.string(), "What is counted: connection or verdict."),
+    ("class", pa.string(), "Of connections their outcome, of verdicts their verdict."),
+    ("pairing", pa.string(), "As in connections and verdicts. Null = not paired."),
+    ("latency_s", pa.int32(), "Seconds from accept to verdict (its first). Null = not paired."),
+    ("n", pa.int64(), "How many there are with exactly these values."),
+)

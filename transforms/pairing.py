@@ -1,0 +1,172 @@
+"""Which connection a verdict answers: the pairing rule, for all lines of a host and day at once.
+
+acceptlog has no connection id, so pairing is inferred. Among the lines of one address, in order of
+(ts, accepts first, file date, line number):
+
+- a verdict answers the most recent connection that is still unanswered and at most ten minutes
+  old: `only` if it is the address's only connection in those ten minutes, else `nearest`;
+- without one it is a further message of the address's latest connection within the hour, answered
+  or not: `continued`;
+- DNSBL and reverse-DNS verdicts are given at once: they answer the latest unanswered connection of
+  exactly their own second;
+- any other verdict is an orphan.
+
+The first rule is bracket matching: an accept opens, a verdict closes the innermost open bracket.
+That the ten minutes may have passed does not disturb this. If the innermost is too old, so is
+every other open one, for this verdict and all later ones; which of the dead is taken off is all
+the same, as long as the match does not count. So one depth per event and one sort pair millions.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+Integers = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+ANSWERED_WITHIN_S = 600
+"""The receiver drops an idle session after 5 minutes, so no first verdict takes this long."""
+CONTINUED_WITHIN_S = 3600
+"""How far back a pairing can depend on anything."""
+
+
+class Pairing(StrEnum):
+    """How sure a pair is."""
+
+    ONLY = "only"
+    NEAREST = "nearest"
+    CONTINUED = "continued"
+
+
+PAIRINGS = tuple(Pairing)
+_ONLY, _NEAREST, _CONTINUED = range(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Accepts and verdicts of one host, in order of (file date, line number); a row each."""
+
+    client: npt.NDArray[np.int32]
+    """A number for each address; only lines of equal number can pair."""
+    seconds: Integers
+    """The stamp, in seconds since 1970 of the wall clock."""
+    is_verdict: Mask
+    is_at_once: Mask
+    """Verdicts given in the second of the connect: DNSBL and reverse DNS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """What each row of a timeline is paired with."""
+
+    connection: Integers
+    """Of a verdict: the row of the connection it belongs to. -1 = orphan, or no verdict."""
+    pairing: npt.NDArray[np.int8]
+    """Of a verdict: index into `PAIRINGS`. -1 = orphan, or no verdict."""
+
+
+def match(timeline: Timeline) -> Matches:
+    """Apply the pairing rule; see the module."""
+    order = _order(timeline.client, timeline.seconds, timeline.is_verdict)
+    client, seconds = timeline.client[order], timeline.seconds[order]
+    is_verdict, is_at_once = timeline.is_verdict[order], timeline.is_at_once[order]
+    # Of each event, the latest accept up to it (itself, if it is one); -1 before the first.
+    latest_accept = np.maximum.accumulate(np.where(is_verdict, -1, np.arange(len(order))))
+
+    closes = is_verdict & ~(is_at_once & _exceeds_accepts(client, seconds, is_verdict))
+    connection = _innermost(client, ~is_verdict, closes)
+    verdict = np.flatnonzero(connection >= 0)
+    is_stale = seconds[verdict] - seconds[connection[verdict]] > ANSWERED_WITHIN_S
+    connection[verdict[is_stale]] = -1
+
+    pairing = np.full(len(order), -1, np.int8)
+    verdict = verdict[~is_stale]
+    before = latest_accept[connection[verdict] - 1]  # of the first event: the last accept, no rival
+    has_rival = (before < connection[verdict]) & (before >= 0) & (client[before] == client[verdict])
+    has_rival &= seconds[verdict] - seconds[before] <= ANSWERED_WITHIN_S
+    has_rival |= latest_accept[verdict] != connection[verdict]
+    pairing[verdict] = np.where(has_rival, _NEAREST, _ONLY)
+
+    verdict = np.flatnonzero(is_verdict & ~is_at_once & (connection < 0))
+    latest = latest_accept[verdict]
+    continues = (latest >= 0) & (client[latest] == client[verdict])
+    continues &= seconds[verdict] - seconds[latest] <= CONTINUED_WITHIN_S
+    connection[verdict[continues]] = latest[continues]
+    pairing[verdict[continues]] = _CONTINUED
+
+    matches = Matches(np.full(len(order), -1), np.empty(len(order), np.int8))
+    paired = np.flatnonzero(connection >= 0)
+    matches.connection[order[paired]] = order[connection[paired]]
+    matches.pairing[order] = pairing
+    return matches
+
+
+def _exceeds_accepts(client: Integers, seconds: Integers, is_verdict: Mask) -> Mask:
+    """Whether a verdict comes after as many of its own client and second as there were accepts.
+
+    The accepts of a second come first, and the innermost open one is taken first: so the first
+    verdicts of that second answer its own accepts, whatever kind they are, and the rest cannot.
+    """
+    starts = _starts(client) | _starts(seconds)
+    first = np.flatnonzero(starts)
+    run = np.cumsum(starts) - 1
+    accepts = np.add.reduceat(~is_verdict, first, dtype=np.int64) if len(first) else first
+    rank = np.arange(len(client)) - first[run] - accepts[run]
+    return is_verdict & (rank >= accepts[run])
+
+
+def _innermost(client: Integers, opens: Mask, closes: Mask) -> Integers:
+    """Of each closing event, the opening event it matches within its client; -1 elsewhere.
+
+    A closing bracket with nothing open is passed over.
+    """
+    step = opens.astype(np.int64) - closes
+    depth = np.cumsum(step)
+    starts = _starts(client)
+    group = np.cumsum(starts) - 1
+    depth -= (depth - step)[starts][group]
+    # How far below zero a client's depth has been is how often it has closed in vain. Shifting
+    # each client's depths below all of the one before makes that a single running minimum.
+    shift = group * (2 * len(client) + 1)
+    in_vain = -np.minimum(np.minimum.accumulate(depth - shift) + shift, 0)
+    in_vain_before = np.where(starts, 0, np.roll(in_vain, 1))
+    matched = closes & (in_vain == in_vain_before)
+
+    # Brackets of one client and level alternate: opening, closing, opening, closing, …
+    bracket = np.flatnonzero(opens | matched)
+    level = (depth + in_vain + matched)[bracket]
+    bracket = bracket[_order(group[bracket], level)]
+    closing = np.flatnonzero(matched[bracket])
+    innermost = np.full(len(client), -1)
+    innermost[bracket[closing]] = bracket[closing - 1]
+    return innermost
+
+
+def _starts(values: Integers) -> Mask:
+    """Where a run of equal values starts."""
+    starts = np.ones(len(values), np.bool_)
+    starts[1:] = values[1:] != values[:-1]
+    return starts
+
+
+def _order(*keys: npt.NDArray[np.integer] | Mask) -> Integers:
+    """The rows in order of the keys, first key first, and of their own number where all are equal.
+
+    One sort of 64-bit integers that hold the keys and the row number, where these fit.
+    """
+    count = len(keys[0])
+    if not count:
+        return np.empty(0, np.int64)
+    lows, highs = [int(key.min()) for key in keys], [int(key.max()) for key in keys]
+    widths = [(high - low).bit_length() for low, high in zip(lows, highs, strict=True)]
+    row_width = count.bit_length()
+    if sum(widths) + row_width > 63:
+        return np.lexsort(keys[::-1])
+    packed = np.zeros(count, np.int64)
+    for key, low, width in zip(keys, lows, widths, strict=True):
+        packed = packed << width | key - np.int64(low)
+    packed = packed << row_width | np.arange(count)
+    packed.sort()
+    return packed & ((1 << row_width) - 1)

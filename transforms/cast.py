@@ -64,8 +64,9 @@ class Spread:
         """`size` values, evenly spread between neighbouring knots."""
         u = dice.below(1_000_000, size)
         knot = np.searchsorted(self._start, u, side="right") - 1
-        above: Ints = (u - self._start[knot]) * self._rise[knot] // self._width[knot]
-        return above + self._low[knot]
+        value: Ints = (u - self._start[knot]) * self._rise[knot] // self._width[knot]
+        value += self._low[knot]
+        return value
 
 
 class Role(IntEnum):
@@ -167,7 +168,8 @@ class Cast:
     def pick_clients(self, dice: Dice, role: Ints) -> Ints:
         """A client for every entry of `role`, those of low rank far more often (Zipf)."""
         key = (role << 32) + dice.below(1 << 31, len(role)) * 2
-        return np.searchsorted(self.reach, key, side="right").astype(np.int64)
+        client: Ints = np.searchsorted(self.reach, key, side="right").astype(np.int64)
+        return client
 
 
 def cast_for(connections_per_day: int) -> Cast:

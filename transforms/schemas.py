@@ -116,6 +116,12 @@ VERDICTS = pa.schema(
                 " Null = no sender or no @ in it.",
             ),
             (
+                "sender_registrable_domain",
+                pa.string(),
+                "sender_domain cut to the part someone registered (public suffix plus one label)."
+                " Null = no sender_domain, or nothing registrable in it (an address literal).",
+            ),
+            (
                 "connection_id",
                 pa.string(),
                 "The connection this verdict answers, by the pairing rule. Null = orphan.",

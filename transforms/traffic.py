@@ -244,6 +244,15 @@ MIDNIGHT_VISITS = 8
 
 NEVER = np.iinfo(np.int64).max
 
+_VISIT = np.dtype(
+    [
+        ("start_ms", "i8"),  # the first connect
+        ("connections", "i4"),
+        ("role", "i1"),
+        ("plot", "i1"),
+    ]
+)
+
 _SESSION = np.dtype(
     [
         ("start_ms", "i8"),  # the connect
@@ -295,7 +304,7 @@ def host_lines(plan: Plan, cast: Cast, host: int) -> Iterator[Records]:
     pending = np.zeros(0, LINE)
     next_session, next_id = 0, 600_000 + 10_000_000 * host
     for begin, end in _slices(plan):
-        sessions = _sessions(dice, cast, plan, begin, end)
+        sessions = _sessions(dice, cast, _visits(dice, plan, begin, end))
         lines = _lines(dice, cast, plan.edition, sessions)
         lines["session"] += next_session
         next_session += len(sessions)
@@ -332,10 +341,8 @@ def _assign_ids(lines: Records, next_id: int, before: int) -> int:
 def _slices(plan: Plan) -> Iterator[tuple[int, int]]:
     """Consecutive (begin, end) from the warm-up to the last midnight, none across midnight."""
     busiest = _visits_a_day(plan) * max(VISITS_BY_HOUR) // sum(VISITS_BY_HOUR) + 1
-    step = next(
-        (ms for ms in SLICES_MS if busiest * ms // HOUR_MS <= SLICE_VISITS),
-        SLICES_MS[-1],
-    )
+    fitting = [ms for ms in SLICES_MS if busiest * ms // HOUR_MS <= SLICE_VISITS]
+    step = max(fitting, default=min(SLICES_MS))
     for begin in range(-WARM_UP_MS, 0, step):
         yield begin, min(begin + step, 0)
     for begin in range(0, plan.days * DAY_MS, step):
@@ -358,65 +365,62 @@ def _visits_between(plan: Plan, begin: int, end: int) -> int:
 
     def until(ms: int) -> int:
         hours, rest = divmod(ms, HOUR_MS)
-        share = sum(VISITS_BY_HOUR[:hours]) * HOUR_MS
-        if rest:
-            share += VISITS_BY_HOUR[hours] * rest
+        share = sum(VISITS_BY_HOUR[:hours]) * HOUR_MS + sum(VISITS_BY_HOUR[hours:][:1]) * rest
         return visits * share // (sum(VISITS_BY_HOUR) * HOUR_MS * 100)
 
     midnight = begin // DAY_MS * DAY_MS
     return until(end - midnight) - until(begin - midnight)
 
 
-def _sessions(dice: Dice, cast: Cast, plan: Plan, begin: int, end: int) -> Records:
-    """The connections of all visits that begin in a slice of time. Dtype _SESSION."""
-    count = _visits_between(plan, begin, end)
-    role = VISITORS.draw(dice, np.zeros(count, np.int64))
-    start = begin + dice.below(end - begin, count)
-    size = CONNECTIONS.draw(dice, role)
-    plot = np.zeros(count, np.int64)
-    if begin % DAY_MS <= BREAK_IN_AT_MS < begin % DAY_MS + end - begin:
-        role = np.append(role, Role.GUESSER)
-        start = np.append(start, begin // DAY_MS * DAY_MS + BREAK_IN_AT_MS)
-        size = np.append(size, BREAK_IN_TRIES + 1)
-        plot = np.append(plot, Plot.BREAK_IN)
-    if end % DAY_MS == 0:
-        role = np.append(role, np.full(MIDNIGHT_VISITS, Role.PEER))
-        start = np.append(start, end - 500 - dice.below(9_000, MIDNIGHT_VISITS))
-        size = np.append(size, np.ones(MIDNIGHT_VISITS, np.int64))
-        plot = np.append(plot, np.full(MIDNIGHT_VISITS, Plot.MIDNIGHT))
+def _visits(dice: Dice, plan: Plan, begin: int, end: int) -> Records:
+    """The visits that begin in a slice of time. Dtype _VISIT."""
+    chance = np.zeros(_visits_between(plan, begin, end), _VISIT)
+    chance["role"] = role = VISITORS.draw(dice, np.zeros(len(chance), np.int64))
+    chance["start_ms"] = begin + dice.below(end - begin, len(chance))
+    chance["connections"] = CONNECTIONS.draw(dice, role)
+    break_in_ms = begin // DAY_MS * DAY_MS + BREAK_IN_AT_MS
+    break_in = np.zeros(int(begin <= break_in_ms < end), _VISIT)
+    break_in["role"] = Role.GUESSER
+    break_in["start_ms"] = break_in_ms
+    break_in["connections"] = BREAK_IN_TRIES + 1
+    break_in["plot"] = Plot.BREAK_IN
+    late = np.zeros(MIDNIGHT_VISITS if end % DAY_MS == 0 else 0, _VISIT)
+    late["role"] = Role.PEER
+    late["start_ms"] = end - 500 - dice.below(9_000, len(late))
+    late["connections"] = 1
+    late["plot"] = Plot.MIDNIGHT
+    return np.concatenate([chance, break_in, late])
 
-    visit = np.repeat(np.arange(len(size)), size)
-    nth = np.arange(len(visit)) - np.repeat(np.cumsum(size) - size, size)
-    spacing = np.where(role == Role.GUESSER, GUESSER_SPACING_MS, PEER_SPACING_MS)[visit]
-    sessions = np.zeros(len(visit), _SESSION)
-    sessions["role"] = role[visit]
-    sessions["client"] = cast.pick_clients(dice, role)[visit]
-    sessions["start_ms"] = start[visit] + nth * spacing + dice.below(300, len(visit))
-    sessions["scenario"] = SCENARIOS.draw(dice, role[visit])
-    sessions["port"] = PORT_CODES.draw(dice, role[visit])
-    opened_by_auth = np.isin(sessions["scenario"], (Scenario.SUBMIT, Scenario.AUTH_FAILED))
-    sessions["opening_ms"] = np.where(
-        opened_by_auth, AUTH_MS.draw(dice, len(visit)), FIRST_MAIL_MS.draw(dice, len(visit))
-    )
-    _stage_break_in(sessions, plot[visit] == Plot.BREAK_IN)
-    _stage_midnight(sessions, plot[visit] == Plot.MIDNIGHT, midnight=end)
+
+def _sessions(dice: Dice, cast: Cast, visits: Records) -> Records:
+    """The connections of the visits. Dtype _SESSION."""
+    count = visits["connections"].astype(np.int64)
+    of = np.repeat(np.arange(len(visits)), count)
+    nth = np.arange(len(of)) - np.repeat(np.cumsum(count) - count, count)
+    role, plot = visits["role"][of].astype(np.int64), visits["plot"][of]
+    spacing_ms = np.where(role == Role.GUESSER, GUESSER_SPACING_MS, PEER_SPACING_MS)
+    sessions = np.zeros(len(of), _SESSION)
+    sessions["role"] = role
+    sessions["client"] = cast.pick_clients(dice, visits["role"].astype(np.int64))[of]
+    sessions["start_ms"] = visits["start_ms"][of] + nth * spacing_ms + dice.below(300, len(of))
+    sessions["port"] = PORT_CODES.draw(dice, role)
+
+    scenario = SCENARIOS.draw(dice, role)
+    scenario[plot == Plot.BREAK_IN] = Scenario.AUTH_FAILED
+    scenario[(plot == Plot.BREAK_IN) & (nth == BREAK_IN_TRIES)] = Scenario.SUBMIT
+    scenario[plot == Plot.MIDNIGHT] = Scenario.MAIL
+    sessions["scenario"] = scenario
+
+    mail_ms, auth_ms = FIRST_MAIL_MS.draw(dice, len(of)), AUTH_MS.draw(dice, len(of))
+    by_auth = (scenario == Scenario.SUBMIT) | (scenario == Scenario.AUTH_FAILED)
+    sessions["opening_ms"] = np.where(by_auth, auth_ms, mail_ms)
+    # Half of the late visitors say MAIL FROM just before midnight, so that the verdict comes just
+    # after it, and the other half after midnight though they connected before.
+    late = np.flatnonzero(plot == Plot.MIDNIGHT)
+    midnight_ms = (sessions["start_ms"][late] // DAY_MS + 1) * DAY_MS
+    late_mail_ms = midnight_ms + np.where(np.arange(len(late)) % 2 == 0, -20, 1_700)
+    sessions["opening_ms"][late] = late_mail_ms - sessions["start_ms"][late]
     return sessions
-
-
-def _stage_break_in(sessions: Records, cast_in: NDArray[np.bool_]) -> None:
-    """Let every try fail but the last."""
-    tries = np.flatnonzero(cast_in)
-    sessions["scenario"][tries] = Scenario.AUTH_FAILED
-    sessions["scenario"][tries[-1:]] = Scenario.SUBMIT
-
-
-def _stage_midnight(sessions: Records, cast_in: NDArray[np.bool_], midnight: int) -> None:
-    """Let half of the visitors say MAIL FROM just before midnight, so that the verdict comes just
-    after it, and the other half after midnight though they connected before."""
-    visitors = np.flatnonzero(cast_in)
-    mail_ms = midnight + np.where(np.arange(len(visitors)) % 2 == 0, -20, 1_700)
-    sessions["scenario"][visitors] = Scenario.MAIL
-    sessions["opening_ms"][visitors] = mail_ms - sessions["start_ms"][visitors]
 
 
 def _lines(dice: Dice, cast: Cast, edition: Edition, sessions: Records) -> Records:

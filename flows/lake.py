@@ -1,0 +1,195 @@
+"""The lake: one Parquet file for each table, host and day.
+
+    LAKE/events/host=H/date=D/events.parquet                a row per line
+    LAKE/verdicts/host=H/date=D/verdicts.parquet            a row per verdict, with its connection
+    LAKE/connections/host=H/date=D/connections.parquet      a row per accepted connection
+    LAKE/hourly_counts/host=H/date=D/hourly_counts.parquet  what rates and quantiles are made of
+    LAKE/catalog.duckdb                                     views and macros only
+"""
+
+import json
+import os
+import re
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from flows.errors import LakeError, printable
+from flows.ledger import Entry
+from flows.store import LocalStore, Store, store_at
+
+CATALOG = "catalog.duckdb"
+
+_PARTITION = re.compile(r"[^/]+/host=([^/]+)/date=(\d{4}-\d\d-\d\d)/[^/]+")
+_INPUTS = b"acceptlake.inputs"
+# What is special in paths, globs, URLs, or to Windows, and the escape character itself.
+_UNSAFE = re.compile(r"""[\x00-\x1f\x7f"#%&'*+/:;<=>?@\[\\\]^`{|}~ ]|\.$|^_""")
+
+
+class TableName(StrEnum):
+    """The tables of a lake; the name is also that of folder and file."""
+
+    EVENTS = "events"
+    VERDICTS = "verdicts"
+    CONNECTIONS = "connections"
+    HOURLY_COUNTS = "hourly_counts"
+
+
+class Key(NamedTuple):
+    """A partition: the log of one host and day."""
+
+    host: str
+    date: date
+
+    def __str__(self) -> str:
+        return f"{printable(self.host)} {self.date}"
+
+
+def path_of(table: TableName, key: Key) -> str:
+    """Where a partition lies in the lake."""
+    host = _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", key.host)
+    return f"{table}/host={host}/date={key.date}/{table}.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Lake:
+    """The partitions of a lake, and the right to change them."""
+
+    store: Store
+
+    @classmethod
+    def at(cls, where: str, *, must_exist: bool = False) -> "Lake":
+        """The lake at a path or URI.
+
+        Raises:
+            LakeError: it must exist, and there is none; or the place is no folder.
+        """
+        store = store_at(where)
+        if isinstance(store, LocalStore):
+            if store.folder.exists() and not store.folder.is_dir():
+                raise LakeError(f"{printable(where)!r} is a file, not the folder of a lake")
+            known = [*TableName, CATALOG]
+            is_lake = any((store.folder / name).exists() for name in known)
+            if must_exist and not is_lake:
+                raise LakeError(
+                    f"{printable(where)!r} is no lake: it holds none of {', '.join(known)};"
+                    " make one with 'acceptlake ingest SOURCE --lake LAKE'"
+                )
+            visible = store.folder.glob("[!.]*") if store.folder.is_dir() else ()
+            if not is_lake and any(visible):
+                raise LakeError(
+                    f"{printable(where)!r} holds other things and is no lake; name an empty or new"
+                    " folder"
+                )
+        return cls(store)
+
+    def keys(self, table: TableName) -> list[Key]:
+        """The partitions of a table, sorted by host and date."""
+        found = (_PARTITION.fullmatch(p) for p in self.store.list(table, f"{table}.parquet"))
+        return sorted(Key(unquote(m[1]), date.fromisoformat(m[2])) for m in found if m)
+
+    def entry(self, key: Key) -> Entry | None:
+        """The ledger's entry of a partition; None if it is not in the lake.
+
+        Raises:
+            LakeError: the file is not one of acceptlake's.
+        """
+        footer = self._footer(TableName.EVENTS, key)
+        if footer is None:
+            return None
+        try:
+            return Entry.from_footer(footer)
+        except (KeyError, ValueError) as error:
+            raise LakeError(
+                f"{key}: {path_of(TableName.EVENTS, key)} has no ledger entry ({error});"
+                " it was not written by acceptlake"
+            ) from error
+
+    def inputs(self, key: Key) -> str | None:
+        """What the derived tables of a day were made from; None if they are not there."""
+        # Of the derived tables this one is published last, so where it is the others are.
+        footer = self._footer(TableName.HOURLY_COUNTS, key)
+        return None if footer is None else footer.get(_INPUTS, b"").decode()
+
+    def _footer(self, table: TableName, key: Key) -> dict[bytes, bytes] | None:
+        try:
+            with self.open(table, key) as file:
+                return file.metadata.metadata or {}
+        except FileNotFoundError:
+            return None
+
+    def open(
+        self, table: TableName, key: Key, read_dictionary: tuple[str, ...] = ()
+    ) -> pq.ParquetFile:
+        """Open a partition to read.
+
+        Args:
+            read_dictionary: text columns to be read dictionary-encoded.
+
+        Raises:
+            FileNotFoundError: it is not in the lake.
+            LakeError: the file is damaged.
+        """
+        path = path_of(table, key)
+        source = self.store.open(path)
+        try:
+            return pq.ParquetFile(source, read_dictionary=list(read_dictionary))
+        except pa.ArrowInvalid as error:
+            source.close()
+            raise LakeError(f"{key}: {path} is damaged: {error}; ingest the day again") from error
+
+    @contextmanager
+    def lock(self, *, wait: bool = True) -> Iterator[None]:
+        """Be the lake's only writer; the lock dies with its process.
+
+        Raises:
+            LakeError: someone else is, and we do not wait.
+        """
+        if isinstance(self.store, LocalStore):
+            self.store.folder.mkdir(parents=True, exist_ok=True)
+            path = self.store.folder / ".lock"
+        else:  # an object store has no locks: be at least the only writer on this machine
+            name = sha256(self.store.root.encode()).hexdigest()[:16]
+            path = Path(tempfile.gettempdir(), f"acceptlake-{name}.lock")
+        holder = path.with_suffix(".holder")
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=-1 if wait else 0)
+        except Timeout:
+            raise LakeError(
+                f"{printable(self.store.root)!r} is being written by {_read_holder(holder)};"
+                " wait for it, or run without --no-wait"
+            ) from None
+        try:
+            holder.write_text(
+                json.dumps(
+                    {
+                        "process": os.getpid(),
+                        "machine": socket.gethostname(),
+                        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+                    }
+                )
+            )
+            yield
+        finally:
+            lock.release()
+
+
+def _read_holder(path: Path) -> str:
+    try:
+        holder: Mapping[str, object] = json.loads(path.read_text())
+        return f"process {holder['process']} on {holder['machine']} since {holder['since']}"
+    except (OSError, ValueError, KeyError):
+        return "another process"

@@ -1,0 +1,126 @@
+"""The ledger: what a partition was made from, kept in the footer of its own Parquet file.
+
+Data and bookkeeping are one file and so one commit; there is nothing that could disagree with it.
+Each fact is one key of the footer's key-value metadata, `acceptlake.NAME`, with a text value.
+"""
+
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime
+
+from flows.discover import LogDay
+from transforms.grammar import Dialect
+from transforms.sessions import Stretch
+
+_PREFIX = "acceptlake."
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one `events.parquet` holds."""
+
+    host: str
+    date: date
+    source: str
+    """Path of the log file, absolute, as the ingesting machine saw it."""
+    files: str
+    """Name, size and mtime (ns) of every file of the day, as `fingerprint` writes them."""
+    source_bytes: int
+    """Size of the log file on disk, perhaps compressed."""
+    source_mtime_ns: int
+    bytes: int
+    """Size of the log itself."""
+    sha256: str
+    """Of the log itself, hexadecimal."""
+    lines: int
+    accepts: int
+    verdicts: int
+    debug: int
+    blank: int
+    malformed: int
+    is_torn: bool
+    """Whether the last line has no line end."""
+    line_end: str
+    peer_gap: str
+    no_id: str
+    zone: str
+    """IANA time zone by which ts_utc was computed."""
+    span_from: int | None
+    """Seconds since 1970 of the first regular stamp (`sessions.regular_stretch`). None = none."""
+    span_to: int | None
+    """The same of the last."""
+    parser_version: int
+    ingested_at: datetime
+    """UTC."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect by which lines without `raw` are rebuilt."""
+        return Dialect(self.line_end.encode(), self.peer_gap.encode(), self.no_id.encode())
+
+    @property
+    def stretch(self) -> Stretch | None:
+        """From first to last regular stamp. None = the day has no regular accept or verdict."""
+        if self.span_from is None or self.span_to is None:
+            return None
+        return Stretch(self.span_from, self.span_to)
+
+    @property
+    def identity(self) -> str:
+        """What all rows of the partition follow from."""
+        return f"{self.date} {self.sha256} {self.zone} {self.parser_version}"
+
+    def describes(self, day: LogDay) -> bool:
+        """Whether the files of the day are, by name, size and mtime, those that were ingested."""
+        return self.files == fingerprint(day)
+
+    def to_footer(self) -> dict[str, str]:
+        """The entry as key-value metadata."""
+        return {
+            _PREFIX + field.name: _to_text(getattr(self, field.name)) for field in fields(self)
+        }
+
+    @classmethod
+    def from_footer(cls, footer: dict[bytes, bytes]) -> "Entry":
+        """The entry in a footer's key-value metadata.
+
+        Raises:
+            KeyError: it was not written by acceptlake.
+        """
+        values = {
+            field.name: _from_text(footer[(_PREFIX + field.name).encode()].decode(), field.type)
+            for field in fields(cls)
+        }
+        return cls(**values)  # type: ignore[arg-type]  # each was read by its field's own type
+
+
+def fingerprint(day: LogDay) -> str:
+    """All files of a day by name, size in bytes and mtime in ns: one line each."""
+    return "\n".join(
+        f"{file.size} {file.mtime_ns} {ascii(file.path.name)}" for file in day.files
+    )
+
+
+def _to_text(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case datetime() | date():
+            return value.isoformat()
+        case _:
+            return str(value)
+
+
+def _from_text(text: str, kind: object) -> object:
+    if kind is int:
+        return int(text)
+    if kind is bool:
+        return text == "true"
+    if kind is date:
+        return date.fromisoformat(text)
+    if kind is datetime:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    if kind == int | None:
+        return int(text) if text else None
+    return text

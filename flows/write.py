@@ -1,0 +1,117 @@
+"""Parquet as the lake keeps it; the encodings were chosen by measurement (docs/parquet.md)."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from inspect import signature
+from itertools import chain
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROW_GROUP_ROWS = 1 << 18
+
+_HAS_BLOOM_FILTERS = "bloom_filter_options" in signature(pq.ParquetWriter).parameters  # not in 20
+
+_REPEATING = {
+    "kind",
+    "server_name",
+    "client_ip",
+    "peer_name",
+    "sender",
+    "auth_mechanism",
+    "auth_user",
+    "status",
+    "verdict",
+    "parse_error",
+    "sender_domain",
+    "sender_registrable_domain",
+    "pairing",
+    "outcome",
+    "subject",
+    "class",
+}
+"""Columns whose values come again and again: dictionary-encoded."""
+
+_ENCODINGS = {
+    "line_no": "DELTA_BINARY_PACKED",
+    "ts": "DELTA_BINARY_PACKED",
+    "ts_utc": "DELTA_BINARY_PACKED",
+    "connected_at": "DELTA_BINARY_PACKED",
+    "connected_at_utc": "DELTA_BINARY_PACKED",
+    "first_verdict_at": "DELTA_BINARY_PACKED",
+    "connection_id": "DELTA_BYTE_ARRAY",
+    "message_id": "DELTA_BYTE_ARRAY",
+}
+"""Columns that go up in small steps, or share their beginnings."""
+
+_LOOKED_UP = {"sender", "client_ip", "message_id"}
+"""Columns with a bloom filter, so that a lookup reads only the row groups that may hold it."""
+
+
+def write_parquet(
+    path: Path,
+    schema: pa.Schema,
+    tables: Iterable[pa.Table],
+    footer: Callable[[], Mapping[str, str]],
+) -> None:
+    """Write tables as one Parquet file.
+
+    Args:
+        path: where; nothing else reads it before it is published.
+        schema: the columns and their types on disk.
+        tables: in order; text columns may be dictionary-encoded. Held a row group at a time.
+        footer: gives the key-value metadata, and is asked after the last table was taken.
+
+    Raises:
+        OSError: the disk is full, and the like.
+    """
+    groups = _row_groups(tables)
+    first = next(groups, schema.empty_table())
+    with pq.ParquetWriter(path, first.schema, **_options(schema, len(first))) as writer:
+        for group in chain([first], groups):
+            if _decoded(group.schema) != schema.remove_metadata():
+                raise TypeError(f"expected the columns\n{schema}\nnot\n{group.schema}")
+            writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
+        writer.add_key_value_metadata(dict(footer()))
+
+
+def _options(schema: pa.Schema, rows: int) -> dict[str, object]:
+    options: dict[str, object] = {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": [name for name in schema.names if name in _REPEATING],
+        "column_encoding": {n: _ENCODINGS[n] for n in schema.names if n in _ENCODINGS},
+        "store_schema": False,  # else dictionary encoding would leak into what readers see
+    }
+    if _HAS_BLOOM_FILTERS:
+        options["bloom_filter_options"] = {
+            name: {"ndv": max(rows, 1), "fpp": 0.01} for name in schema.names if name in _LOOKED_UP
+        }
+    return options
+
+
+def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    pending: list[pa.Table] = []
+    rows = 0
+    for table in tables:
+        rest = table
+        while rows + len(rest) >= ROW_GROUP_ROWS:
+            missing = ROW_GROUP_ROWS - rows
+            yield _join([*pending, rest.slice(0, missing)])
+            rest, pending, rows = rest.slice(missing), [], 0
+        pending.append(rest)
+        rows += len(rest)
+    if rows:
+        yield _join(pending)
+
+
+def _join(tables: list[pa.Table]) -> pa.Table:
+    # Parquet keeps a dictionary only if it is the same throughout the row group.
+    return pa.concat_tables(tables).unify_dictionaries()
+
+
+def _decoded(schema: pa.Schema) -> pa.Schema:
+    return pa.schema(
+        (field.name, field.type.value_type if pa.types.is_dictionary(field.type) else field.type)
+        for field in schema
+    )

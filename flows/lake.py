@@ -28,7 +28,9 @@ from filelock import FileLock, Timeout
 
 from flows.errors import LakeError, printable
 from flows.ledger import Entry
-from flows.store import LocalStore, Store, store_at
+from flows.store import LocalStore, Replacing, Store, store_at
+from flows.write import REPEATING
+from transforms.schemas import CONNECTIONS, EVENTS, HOURLY_COUNTS, VERDICTS
 
 CATALOG = "catalog.duckdb"
 
@@ -45,6 +47,14 @@ class TableName(StrEnum):
     VERDICTS = "verdicts"
     CONNECTIONS = "connections"
     HOURLY_COUNTS = "hourly_counts"
+
+
+SCHEMAS = {
+    TableName.EVENTS: EVENTS,
+    TableName.VERDICTS: VERDICTS,
+    TableName.CONNECTIONS: CONNECTIONS,
+    TableName.HOURLY_COUNTS: HOURLY_COUNTS,
+}
 
 
 class Key(NamedTuple):
@@ -131,24 +141,29 @@ class Lake:
             return None
 
     def open(
-        self, table: TableName, key: Key, read_dictionary: tuple[str, ...] = ()
+        self, table: TableName, key: Key, *, encoded: bool = False
     ) -> pq.ParquetFile:
         """Open a partition to read.
 
         Args:
-            read_dictionary: text columns to be read dictionary-encoded.
+            encoded: give columns whose values repeat dictionary-encoded.
 
         Raises:
             FileNotFoundError: it is not in the lake.
             LakeError: the file is damaged.
         """
         path = path_of(table, key)
+        repeating = [name for name in SCHEMAS[table].names if encoded and name in REPEATING]
         source = self.store.open(path)
         try:
-            return pq.ParquetFile(source, read_dictionary=list(read_dictionary))
+            return pq.ParquetFile(source, read_dictionary=repeating)
         except pa.ArrowInvalid as error:
             source.close()
             raise LakeError(f"{key}: {path} is damaged: {error}; ingest the day again") from error
+
+    def replace(self, table: TableName, key: Key) -> Replacing:
+        """A context that yields a path to write a partition to, and publishes it if all went well."""
+        return self.store.replace(path_of(table, key))
 
     @contextmanager
     def lock(self, *, wait: bool = True) -> Iterator[None]:

@@ -65,6 +65,10 @@ class Log:
         if waiting:
             yield b"".join((*rest, PADDING))
 
+    def pieces(self) -> Iterator[bytes]:
+        """The blocks without padding."""
+        return (block[: -len(PADDING)] for block in self.blocks())
+
     def _chunks(self) -> Iterator[bytes]:
         chunks = _plain(self.file) if self.file.compression is None else _unpacked(self.file)
         for chunk in chunks:

@@ -12,7 +12,7 @@ ROW_GROUP_ROWS = 1 << 18
 
 _HAS_BLOOM_FILTERS = "bloom_filter_options" in signature(pq.ParquetWriter).parameters  # not in 20
 
-_REPEATING = {
+REPEATING = (
     "kind",
     "server_name",
     "client_ip",
@@ -29,7 +29,7 @@ _REPEATING = {
     "outcome",
     "subject",
     "class",
-}
+)
 """Columns whose values come again and again: dictionary-encoded."""
 
 _ENCODINGS = {
@@ -79,7 +79,7 @@ def _options(schema: pa.Schema, rows: int) -> dict[str, object]:
     options: dict[str, object] = {
         "compression": "zstd",
         "compression_level": 1,
-        "use_dictionary": [name for name in schema.names if name in _REPEATING],
+        "use_dictionary": [name for name in schema.names if name in REPEATING],
         "column_encoding": {n: _ENCODINGS[n] for n in schema.names if n in _ENCODINGS},
         "store_schema": False,  # else dictionary encoding would leak into what readers see
     }

@@ -22,6 +22,9 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 
+VERSION = 1
+"""Raised when some line is read differently than before; `acceptlake replay` goes by it."""
+
 MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 
 ACCEPT = b", Client accept now."

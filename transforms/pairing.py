@@ -23,6 +23,9 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+VERSION = 1
+"""Raised when some verdict is paired differently than before; such days are paired anew."""
+
 Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 

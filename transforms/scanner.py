@@ -44,16 +44,16 @@ _CODED = ("kind", "server_name", "client_ip", "auth_mechanism", "status", "verdi
 SCANNED = pa.schema(
     pa.field(field.name, pa.dictionary(pa.int32(), pa.string()) if field.name in _CODED else field.type)
     for field in EVENTS
+    if field.name != "line_no"
 )
-"""`EVENTS`, with the columns of few values dictionary-encoded."""
+"""`EVENTS` without the line number, and with the columns of few values dictionary-encoded."""
 
 
-def scan(padded: bytes, first_line_no: int, dialect: Dialect, zone: ZoneInfo) -> pa.RecordBatch:
+def scan(padded: bytes, dialect: Dialect, zone: ZoneInfo) -> pa.RecordBatch:
     """Parse a block of whole lines.
 
     Args:
         padded: lines with their line ends, the last one possibly without; then `PADDING`.
-        first_line_no: the number of the block's first line in its file, from 1.
         dialect: how the file's writer ends lines and so on; decides which lines keep `raw`.
         zone: the host's time zone, for `ts_utc`.
 
@@ -72,7 +72,6 @@ def scan(padded: bytes, first_line_no: int, dialect: Dialect, zone: ZoneInfo) ->
     kind[verdict.row] = _KINDS.index(Kind.VERDICT)
     head = head[kind[head.row] >= 0]
     columns = {
-        "line_no": pa.array(np.arange(first_line_no, first_line_no + count)),
         "kind": _coded(kind, _KINDS),
         "ts": _spread(head.row, head.seconds * _SECOND, count, "ts"),
         "ts_utc": _spread(head.row, to_utc(head.seconds, zone) * _SECOND, count, "ts_utc"),
@@ -483,7 +482,7 @@ def _spread(row: Positions, values: npt.NDArray[np.generic], count: int, column:
 
 def _overlay(columns: dict[str, pa.Array], row: Positions, patch: pa.RecordBatch) -> None:
     """Replace the given rows of the columns by those of a patch, where it says anything."""
-    count = len(columns["line_no"])
+    count = len(columns["kind"])
     order = np.arange(count)
     order[row] = np.arange(count, count + len(row))
     for name in patch.schema.names:

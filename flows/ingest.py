@@ -1,0 +1,270 @@
+"""One day's log into the lake: the events it holds, and the tables that follow from them.
+
+Both steps publish files that are functions of the logs' bytes alone, so doing either again, later,
+elsewhere or in another order gives the same lake.
+"""
+
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flows.discover import LogDay, LogFile
+from flows.errors import ShrunkError, SourceError, printable
+from flows.export import export_log, first_difference
+from flows.lake import Key, Lake, TableName
+from flows.ledger import Entry, fingerprint
+from flows.source import Log
+from flows.write import write_parquet
+from transforms import grammar, pairing, scanner, sessions
+from transforms.grammar import Dialect, Kind
+from transforms.schemas import CONNECTIONS, EVENTS, HOURLY_COUNTS, VERDICTS
+from transforms.sessions import Day, Stretch
+from transforms.spans import PADDING
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+_DIALECT_BYTES = 1 << 16
+_EPOCH = datetime(1970, 1, 1)
+
+Progress = Callable[[LogDay, int], None]
+"""Told a day and how many more bytes of its log have been read."""
+
+
+def ingest_events(
+    lake: Lake, day: LogDay, zone: ZoneInfo, progress: Progress, *, allow_shrink: bool = False
+) -> Entry:
+    """Parse a day's log and publish its events.
+
+    Args:
+        lake: locked by the caller.
+        day: the day's file, or files of which one holds all that the others do.
+        zone: the host's time zone.
+        progress: see `Progress`.
+        allow_shrink: let a log that no longer begins with what the lake holds replace it.
+
+    Returns:
+        The new entry of the ledger.
+
+    Raises:
+        ShrunkError: the log no longer begins with what the lake holds of it.
+        SourceError: the file is damaged, or the day's files contradict each other.
+        OSError: reading or writing failed; trying again may help.
+    """
+    key = Key(day.host, day.date)
+    known = lake.entry(key)
+    log = Log(_longest(day), known.bytes if known else 0)
+    reading = _Reading(day, log, zone, progress)
+
+    def footer() -> dict[str, str]:
+        if known and not allow_shrink and log.known_sha256 != known.sha256:
+            raise ShrunkError(_shrunk(lake, known, log))
+        return reading.entry().to_footer()
+
+    with lake.replace(TableName.EVENTS, key) as path:
+        write_parquet(path, EVENTS, reading.tables(), footer)
+    return reading.entry()
+
+
+class _Reading:
+    """A log on its way into a table, and what there is to say of it at the end."""
+
+    def __init__(self, day: LogDay, log: Log, zone: ZoneInfo, progress: Progress) -> None:
+        self._day = day
+        self._log = log
+        self._zone = zone
+        self._progress = progress
+        self._dialect: Dialect | None = None
+        self._is_torn = False
+        self._lines = 0
+        self._kinds: Counter[str] = Counter()
+        self._stretches: list[Stretch] = []
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The events of the log, in order."""
+        # Blocks are scanned ahead on all cores, but no more than keep these busy: memory is bound.
+        scanning: deque[Future[pa.RecordBatch]] = deque()
+        for block in self._log.blocks():
+            if self._dialect is None:
+                self._dialect = Dialect.of(block[: -len(PADDING)][:_DIALECT_BYTES])
+            self._is_torn = block[-len(PADDING) - 1 : -len(PADDING)] != b"\n"
+            self._progress(self._day, len(block) - len(PADDING))
+            scanning.append(_scanners().submit(scanner.scan, block, self._dialect, self._zone))
+            if len(scanning) > CORES:
+                yield self._taken(scanning.popleft().result())
+        while scanning:
+            yield self._taken(scanning.popleft().result())
+
+    def _taken(self, batch: pa.RecordBatch) -> pa.Table:
+        table = pa.Table.from_batches([batch])
+        for count in table["kind"].value_counts().to_pylist():
+            self._kinds[count["values"]] += count["counts"]
+        if (stretch := sessions.stretch(table, self._day.date)) is not None:
+            self._stretches.append(stretch)
+        numbers = np.arange(self._lines + 1, self._lines + 1 + len(table))
+        self._lines += len(table)
+        return table.add_column(0, "line_no", pa.array(numbers))
+
+    def entry(self) -> Entry:
+        """What the ledger is to say of the log; all of it must have been read."""
+        dialect = self._dialect or Dialect()
+        return Entry(
+            host=self._day.host,
+            date=self._day.date,
+            source=str(self._log.file.path),
+            files=fingerprint(self._day),
+            source_bytes=self._log.file.size,
+            source_mtime_ns=self._log.file.mtime_ns,
+            bytes=self._log.size,
+            sha256=self._log.sha256,
+            lines=self._lines,
+            accepts=self._kinds[Kind.ACCEPT],
+            verdicts=self._kinds[Kind.VERDICT],
+            debug=self._kinds[Kind.DEBUG],
+            blank=self._kinds[Kind.BLANK],
+            malformed=self._kinds[Kind.MALFORMED],
+            is_torn=self._is_torn,
+            line_end=dialect.line_end.decode(),
+            peer_gap=dialect.peer_gap.decode(),
+            no_id=dialect.no_id.decode(),
+            zone=str(self._zone),
+            span_from=min((stretch.first for stretch in self._stretches), default=None),
+            span_to=max((stretch.last for stretch in self._stretches), default=None),
+            parser_version=grammar.VERSION,
+            ingested_at=datetime.now(UTC).replace(microsecond=0),
+        )
+
+
+@cache
+def _scanners() -> ThreadPoolExecutor:
+    """The threads that scan blocks, of all logs being read; numpy and Arrow let go of the GIL."""
+    return ThreadPoolExecutor(CORES, thread_name_prefix="scan")
+
+
+def _longest(day: LogDay) -> LogFile:
+    """Of several files for one day, the one that holds all that the others do.
+
+    Raises:
+        SourceError: two of them contradict each other.
+    """
+    longest = day.files[0]
+    for other in day.files[1:]:
+        first, second = _read(longest), _read(other)
+        shorter, longer = (second, first) if first.size >= second.size else (first, second)
+        if _read(longer.file, shorter.size).known_sha256 != shorter.sha256:
+            where = first_difference(Log(shorter.file).pieces(), Log(longer.file).pieces())
+            raise SourceError(
+                f"{day}: {_name(shorter.file)} and {_name(longer.file)} contradict each other:"
+                f" {where}; move away the one that is wrong"
+            )
+        longest = longer.file
+    return longest
+
+
+def _read(file: LogFile, known_bytes: int = 0) -> Log:
+    log = Log(file, known_bytes)
+    for _ in log.blocks():
+        pass
+    return log
+
+
+def _shrunk(lake: Lake, known: Entry, log: Log) -> str:
+    where = first_difference(export_log(lake, Key(known.host, known.date)), Log(log.file).pieces())
+    change = "became shorter" if log.size < known.bytes else "changed in what was already ingested"
+    return (
+        f"{printable(known.host)} {known.date}: {_name(log.file)} {change}: the lake holds"
+        f" {known.bytes} bytes of it, the file has {log.size}; {where}."
+        " The lake keeps what it has; --allow-shrink takes the file as it is now"
+    )
+
+
+def _name(file: LogFile) -> str:
+    return repr(printable(file.path.name))
+
+
+def expected_inputs(key: Key, entries: Mapping[date, Entry]) -> str:
+    """What the derived tables of a day follow from: the logs of that day and of its edges.
+
+    Args:
+        key: host and day, which is in the lake.
+        entries: the ledger of that host.
+    """
+    made_from = [entries[day].identity for day in sorted(_reachable(key.date, entries))]
+    return "\n".join([f"pairing {pairing.VERSION}", *made_from])
+
+
+def _reachable(day: date, entries: Mapping[date, Entry]) -> Iterator[date]:
+    """The day, and those around it whose lines could pair with its own."""
+    own = entries[day].stretch
+    for other, entry in entries.items():
+        is_near = abs(other - day) <= sessions.REACH and own is not None
+        if other == day or (
+            is_near and entry.stretch is not None and entry.stretch.meets(own.surroundings)
+        ):
+            yield other
+
+
+def ingest_pairs(lake: Lake, key: Key, entries: Mapping[date, Entry]) -> None:
+    """Compute and publish what follows from a day's events: verdicts, connections, counts.
+
+    Args:
+        lake: locked by the caller.
+        key: host and day, whose events are in the lake.
+        entries: the ledger of that host.
+
+    Raises:
+        LakeError: a partition is damaged.
+        OSError: reading or writing failed; trying again may help.
+    """
+    own = entries[key.date].stretch
+    files = {
+        day: _needed(lake, Key(key.host, day), own if day != key.date else None)
+        for day in _reachable(key.date, entries)
+    }
+    day = Day.pair(key.host, key.date, files)
+    inputs = expected_inputs(key, entries)
+
+    def publish(table: TableName, schema: pa.Schema, rows: Iterator[pa.Table]) -> None:
+        with lake.replace(table, key) as path:
+            write_parquet(path, schema, rows, lambda: {"acceptlake.inputs": inputs})
+
+    publish(TableName.VERDICTS, VERDICTS, map(day.verdict_table, _events(lake, key, VERDICTS)))
+    publish(
+        TableName.CONNECTIONS, CONNECTIONS, map(day.connection_table, _events(lake, key, CONNECTIONS))
+    )
+    # Last: `Lake.inputs` takes it as the sign that all three are there.
+    publish(TableName.HOURLY_COUNTS, HOURLY_COUNTS, iter([day.hourly_counts()]))
+
+
+def _needed(lake: Lake, key: Key, around: Stretch | None) -> pa.Table:
+    """What pairing needs of a day: all of it, or the row groups with stamps around a stretch."""
+    with lake.open(TableName.EVENTS, key, encoded=True) as file:
+        groups = [
+            group
+            for group in range(file.num_row_groups)
+            if around is None or _may_meet(file.metadata.row_group(group), around.surroundings)
+        ]
+        return file.read_row_groups(groups, columns=list(sessions.NEEDED))
+
+
+def _may_meet(group: pq.RowGroupMetaData, stretch: Stretch) -> bool:
+    statistics = group.column(EVENTS.get_field_index("ts")).statistics
+    if statistics is None or not statistics.has_min_max:
+        return statistics is None or statistics.null_count < group.num_rows
+    first, last = ((ts - _EPOCH) // timedelta(seconds=1) for ts in (statistics.min, statistics.max))
+    return stretch.meets(Stretch(first, last))
+
+
+def _events(lake: Lake, key: Key, wanted: pa.Schema) -> Iterator[pa.Table]:
+    """A day's events, a row group at a time, with the columns that a derived table takes over."""
+    columns = [name for name in EVENTS.names if name in {*wanted.names, "ts", "ts_utc"}]
+    with lake.open(TableName.EVENTS, key, encoded=True) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group, columns=columns)

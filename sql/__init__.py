@@ -1,0 +1,4 @@
+"""The SQL of the lake, one view, macro or check a file; `flows.catalog` reads and runs it.
+
+`base/` types the Parquet files, `views/` answers questions, `checks/` selects what must not be.
+"""

@@ -1,0 +1,32 @@
+-- grain: domain
+-- Domains of envelope senders by rejected verdicts, over the whole lake; only those with at least
+-- one. Sub-domains count with the domain that someone registered.
+--
+-- domain: Registrable domain (public suffix list); where there is none, as in an address literal,
+--   all that follows the sender's last @.
+-- rejected: Verdicts of any rejected_… class.
+-- accepted: Verdicts accepted.
+-- rejection_rate: rejected / all verdicts of the domain, timeouts included.
+-- senders: Different senders of the domain.
+-- client_ips: Different addresses they came from.
+-- first_seen: Earliest stamp of any of its verdicts, server-local.
+-- last_seen: Latest stamp of any of its verdicts, server-local.
+create or replace view top_rejected_domains as
+with final as (
+    select
+        coalesce(sender_registrable_domain, sender_domain) as domain,
+        count(*) filter (where starts_with(verdict, 'rejected_')) as rejected,
+        count(*) filter (where verdict = 'accepted') as accepted,
+        cast(count(*) filter (where starts_with(verdict, 'rejected_')) as double)
+            / count(*) as rejection_rate,
+        count(distinct sender) as senders,
+        count(distinct client_ip) as client_ips,
+        min(ts) as first_seen,
+        max(ts) as last_seen
+    from verdicts
+    where sender_domain is not null
+    group by domain
+    having count(*) filter (where starts_with(verdict, 'rejected_')) > 0
+)
+
+select * from final order by rejected desc, domain;

@@ -60,12 +60,12 @@ def ingest_events(
     """
     key = Key(day.host, day.date)
     known = lake.entry(key)
-    log = Log(_longest(day), known.bytes if known else 0)
+    log = Log(longest(day), known.bytes if known else 0)
     reading = _Reading(day, log, zone, progress)
 
     def footer() -> dict[str, str]:
         if known and not allow_shrink and log.known_sha256 != known.sha256:
-            raise ShrunkError(_shrunk(lake, known, log))
+            raise ShrunkError(shrunk(lake, known, log))
         return reading.entry().to_footer()
 
     with lake.replace(TableName.EVENTS, key) as path:
@@ -148,7 +148,7 @@ def _scanners() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(CORES, thread_name_prefix="scan")
 
 
-def _longest(day: LogDay) -> LogFile:
+def longest(day: LogDay) -> LogFile:
     """Of several files for one day, the one that holds all that the others do.
 
     Raises:
@@ -156,9 +156,9 @@ def _longest(day: LogDay) -> LogFile:
     """
     longest = day.files[0]
     for other in day.files[1:]:
-        first, second = _read(longest), _read(other)
+        first, second = read_log(longest), read_log(other)
         shorter, longer = (second, first) if first.size >= second.size else (first, second)
-        if _read(longer.file, shorter.size).known_sha256 != shorter.sha256:
+        if read_log(longer.file, shorter.size).known_sha256 != shorter.sha256:
             where = first_difference(Log(shorter.file).pieces(), Log(longer.file).pieces())
             raise SourceError(
                 f"{day}: {_name(shorter.file)} and {_name(longer.file)} contradict each other:"
@@ -168,14 +168,16 @@ def _longest(day: LogDay) -> LogFile:
     return longest
 
 
-def _read(file: LogFile, known_bytes: int = 0) -> Log:
+def read_log(file: LogFile, known_bytes: int = 0) -> Log:
+    """A log after it was read to its end."""
     log = Log(file, known_bytes)
     for _ in log.blocks():
         pass
     return log
 
 
-def _shrunk(lake: Lake, known: Entry, log: Log) -> str:
+def shrunk(lake: Lake, known: Entry, log: Log) -> str:
+    """How a log, read to its end, differs from what the lake holds of it, and what to do."""
     where = first_difference(export_log(lake, Key(known.host, known.date)), Log(log.file).pieces())
     change = "became shorter" if log.size < known.bytes else "changed in what was already ingested"
     return (

@@ -6,8 +6,10 @@ Each fact is one key of the footer's key-value metadata, `acceptlake.NAME`, with
 
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 from flows.discover import LogDay
+from transforms import grammar
 from transforms.grammar import Dialect
 from transforms.sessions import Stretch
 
@@ -69,9 +71,17 @@ class Entry:
         """What all rows of the partition follow from."""
         return f"{self.date} {self.sha256} {self.zone} {self.parser_version}"
 
-    def describes(self, day: LogDay) -> bool:
-        """Whether the files of the day are, by name, size and mtime, those that were ingested."""
-        return self.files == fingerprint(day)
+    def is_current(self, day: LogDay, zone: ZoneInfo) -> bool:
+        """Whether ingesting the day again would change nothing.
+
+        That is so if its files are, by name, size and mtime, those that were ingested, and were
+        read as they would be read today.
+        """
+        return (self.files, self.zone, self.parser_version) == (
+            fingerprint(day),
+            str(zone),
+            grammar.VERSION,
+        )
 
     def to_footer(self) -> dict[str, str]:
         """The entry as key-value metadata."""

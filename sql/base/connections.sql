@@ -1,5 +1,8 @@
 -- grain: host, date, line_no
 -- Every accepted connection, with what became of it.
+--
+-- host: Computer whose log it is.
+-- date: Day in the name of the log file.
 create or replace view connections as
 select
     host,

@@ -1,6 +1,9 @@
 -- grain: host, date, line_no
 -- Every line of every log file, also those that could not be read. date is the day in the file's
 -- name, ts the line's own stamp; the two differ where a server writes past midnight.
+--
+-- host: Computer whose log it is.
+-- date: Day in the name of the log file.
 create or replace view events as
 select
     host,

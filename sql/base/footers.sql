@@ -10,7 +10,7 @@ with entries as (
         cast(file_name as varchar) as file,
         cast(key as blob) as key,
         cast(value as blob) as value
-    from $footers
+    from $events_footers
 ),
 
 final as (

@@ -1,6 +1,9 @@
 -- grain: host, date, hour, subject, class, pairing, latency_s
 -- The exact rollup: connections and verdicts counted by all that the rates and latencies ask for.
 -- Latencies are whole seconds, so percentiles from these counts are exact, at any grouping.
+--
+-- host: Computer whose log it is.
+-- date: Day in the name of the log file.
 create or replace view hourly_counts as
 select
     host,

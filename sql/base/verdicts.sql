@@ -2,6 +2,9 @@
 -- Every verdict line, with the connection it most likely answers. The log has no connection id, so
 -- the connection is inferred; pairing says how. Receivers before 4.AN log only the last message of
 -- a session. After AUTH the sender is never in the log.
+--
+-- host: Computer whose log it is.
+-- date: Day in the name of the log file.
 create or replace view verdicts as
 select
     host,

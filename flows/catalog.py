@@ -1,0 +1,425 @@
+"""The SQL layer in a DuckDB connection, in LAKE/catalog.duckdb, and in docs/views.md.
+
+The SQL is in the package `sql`, one statement a file, and says of itself what it is:
+
+    -- grain: host, date                 (views and macros) or
+    -- severity: warn                    (checks)
+    -- What it answers, or why it matters.
+    --
+    -- takes address: A parameter of a macro.
+    -- host: A column; its text goes
+    --   on in lines that are indented.
+
+From there the texts get into the catalog, as comments, and into the documentation. The columns of
+the four tables are described by `transforms.schemas`.
+"""
+
+import re
+import sys
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from graphlib import TopologicalSorter
+from hashlib import sha256
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import duckdb
+
+from flows.lake import CATALOG, SCHEMAS, Lake, TableName
+
+STORAGE_VERSION = "v1.0.0"
+"""Of catalog.duckdb, so that BI drivers built on DuckDB 1.1 and later open it."""
+
+SHOWN_ROWS = 20
+"""So many offending rows of a check are kept."""
+
+_STATEMENT = re.compile(r"create or replace (?P<kind>view|macro) (?P<name>\w+)(?P<as_table>.* as table$)?")
+_ENTRY = re.compile(r"(?P<takes>takes )?(?P<name>\w+): (?P<text>.+)")
+_SOURCE = re.compile(r"\$(\w+)")
+_WORD = re.compile(r"\w+")
+_GLOB_SPECIAL = re.compile(r"[*?\[]")
+
+
+class Kind(StrEnum):
+    """What a definition is to those who query it."""
+
+    VIEW = "view"
+    TABLE_MACRO = "table macro"
+    MACRO = "macro"
+
+
+class Severity(StrEnum):
+    """What an offending row means."""
+
+    FAIL = "fail"
+    """The lake is wrong."""
+    WARN = "warn"
+    """The logs are strange; someone should look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A column or a parameter."""
+
+    name: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A view or macro."""
+
+    name: str
+    kind: Kind
+    is_base: bool
+    """Whether it shows the lake as it is rather than answer a question."""
+    grain: str
+    """What a row is; `value` of a macro that gives one."""
+    description: str
+    parameters: tuple[Described, ...]
+    columns: tuple[Described, ...]
+    sql: str
+    """The statement, `$NAME` standing for what `_sources` puts there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A query for rows that must not be."""
+
+    name: str
+    severity: Severity
+    reason: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What a check found."""
+
+    name: str
+    severity: Severity
+    reason: str
+    """Why the rows offend, and what to do."""
+    columns: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+    """The first `SHOWN_ROWS` offending rows."""
+    count: int
+    """All of them."""
+
+
+def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
+    """A connection of its own that has every view and macro over a lake."""
+    connection = duckdb.connect()
+    define(connection, lake.store.root, _filled(lake))
+    return connection
+
+
+def define(connection: duckdb.DuckDBPyConnection, root: str, tables: Collection[str]) -> None:
+    """Create every view and macro, with comments, in a connection's current database.
+
+    Args:
+        connection: any; what it has under these names is replaced.
+        root: absolute path or URI of the lake, with `/`, without a final one.
+        tables: those with at least one file. DuckDB cannot type a glob that matches nothing, so
+            the others become empty tables, until their first file is there and this is done again.
+    """
+    for statement in _statements(root, tables):
+        connection.execute(statement)
+
+
+def refresh(lake: Lake) -> bool:
+    """Bring LAKE/catalog.duckdb up to date.
+
+    Returns:
+        Whether it had to be replaced: tools that have it open keep what they had.
+    """
+    tables = _filled(lake)
+    fingerprint = sha256("\n".join(_statements(lake.store.root, tables)).encode()).hexdigest()
+    if _fingerprint(lake) == fingerprint:
+        return False
+    with lake.store.replace(CATALOG) as path, closing(duckdb.connect()) as connection:
+        connection.execute(
+            f"attach {literal(str(path))} as catalog (storage_version {literal(STORAGE_VERSION)})"
+        )
+        connection.execute("use catalog")
+        define(connection, lake.store.root, tables)
+        connection.execute(f"create macro catalog_fingerprint() as {literal(fingerprint)}")
+        connection.execute("use memory")
+        connection.execute("detach catalog")
+    return True
+
+
+def check(lake: Lake, now: datetime | None = None) -> list[CheckResult]:
+    """Run every check, those that can fail first.
+
+    Args:
+        lake: where.
+        now: with time zone; what is yesterday follows from it. None = this moment.
+    """
+    with closing(connect(lake)) as connection:
+        if now is not None:
+            connection.execute("set variable now = $now", {"now": now})
+        return [_run(connection, each) for each in checks()]
+
+
+@cache
+def definitions() -> tuple[Definition, ...]:
+    """All views and macros; each comes after those it uses."""
+    read = [
+        _definition(file, is_base=folder == "base")
+        for folder in ("base", "views")
+        for file in _sql_files(folder)
+    ]
+    by_name = {definition.name: definition for definition in read}
+    uses = {name: by_name.keys() & _words(by_name[name].sql) - {name} for name in by_name}
+    return tuple(by_name[name] for name in TopologicalSorter(uses).static_order())
+
+
+@cache
+def checks() -> tuple[Check, ...]:
+    """All checks, those that can fail first."""
+    read = [_check(file) for file in _sql_files("checks")]
+    return tuple(sorted(read, key=lambda each: (each.severity is Severity.WARN, each.name)))
+
+
+def literal(text: str) -> str:
+    """Text as a SQL string literal, for the statements that take no parameters."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def markdown() -> str:
+    """docs/views.md."""
+    with closing(duckdb.connect()) as connection:
+        define(connection, "", ())
+        return "\n".join(_page(connection))
+
+
+def _sql_files(folder: str) -> list[Traversable]:
+    found = [file for file in files("sql").joinpath(folder).iterdir() if file.name.endswith(".sql")]
+    return sorted(found, key=lambda file: file.name)
+
+
+def _words(sql: str) -> set[str]:
+    code = (line.partition("--")[0] for line in sql.splitlines())
+    return set(_WORD.findall("\n".join(code)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    first: str
+    """What follows the first line's colon."""
+    description: str
+    parameters: tuple[Described, ...]
+    columns: tuple[Described, ...]
+
+
+def _read(file: Traversable, first: str) -> tuple[_Header, str]:
+    """The header and the statement of a file whose first line is `-- FIRST: …`."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    size = next(n for n, line in enumerate(lines) if not line.startswith("--"))
+    header = [line[2:] for line in lines[:size]]
+    if not header or not header[0].startswith(f" {first}: "):
+        raise ValueError(f"{file}: the first line is not '-- {first}: …'")
+    body = header.index("") if "" in header else len(header)
+    entries: list[str] = []
+    for line in header[body + 1 :]:
+        if line.startswith("   "):
+            entries[-1] += f" {line.strip()}"
+        else:
+            entries.append(line.strip())
+    parsed = [match for match in map(_ENTRY.fullmatch, entries) if match]
+    if len(parsed) != len(entries):
+        raise ValueError(f"{file}: the header has a line that is not '-- NAME: …'")
+    described = [(bool(match["takes"]), Described(match["name"], match["text"])) for match in parsed]
+    return (
+        _Header(
+            first=header[0].removeprefix(f" {first}: "),
+            description=" ".join(line.strip() for line in header[1:body]),
+            parameters=tuple(each for is_parameter, each in described if is_parameter),
+            columns=tuple(each for is_parameter, each in described if not is_parameter),
+        ),
+        "\n".join(lines[size:]).strip().removesuffix(";"),
+    )
+
+
+def _definition(file: Traversable, *, is_base: bool) -> Definition:
+    header, sql = _read(file, "grain")
+    statement = _STATEMENT.match(sql.partition("\n")[0])
+    if statement is None or f"{statement['name']}.sql" != file.name:
+        raise ValueError(f"{file}: does not create what it is named after")
+    if statement["kind"] == "view":
+        kind = Kind.VIEW
+    else:
+        kind = Kind.TABLE_MACRO if statement["as_table"] else Kind.MACRO
+    return Definition(
+        name=statement["name"],
+        kind=kind,
+        is_base=is_base,
+        grain=header.first,
+        description=header.description,
+        parameters=header.parameters,
+        columns=header.columns + _columns_of_table(statement["name"]),
+        sql=sql,
+    )
+
+
+def _columns_of_table(name: str) -> tuple[Described, ...]:
+    if name not in SCHEMAS:
+        return ()
+    return tuple(
+        Described(field.name, field.metadata[b"comment"].decode())
+        for field in SCHEMAS[TableName(name)]
+    )
+
+
+def _check(file: Traversable) -> Check:
+    header, sql = _read(file, "severity")
+    name = file.name.removesuffix(".sql")
+    return Check(name, Severity(header.first), header.description, sql)
+
+
+def _filled(lake: Lake) -> frozenset[TableName]:
+    return frozenset(table for table in TableName if lake.keys(table))
+
+
+def _statements(root: str, tables: Collection[str]) -> Iterator[str]:
+    sources = _sources(root, tables)
+    for definition in definitions():
+        yield _SOURCE.sub(lambda match: sources[match[1]], definition.sql)
+        yield from _comments(definition)
+
+
+def _comments(definition: Definition) -> Iterator[str]:
+    thing = {Kind.VIEW: "view", Kind.TABLE_MACRO: "macro table", Kind.MACRO: "macro"}
+    text = definition.description
+    if definition.kind is not Kind.MACRO:
+        text += f" Grain: {definition.grain}."
+    for parameter in definition.parameters:
+        text += f"\n{parameter.name}: {parameter.comment}"
+    yield f"comment on {thing[definition.kind]} {definition.name} is {literal(text)}"
+    if definition.kind is Kind.VIEW:  # the catalog has no place for a macro's columns
+        for column in definition.columns:
+            name = f'{definition.name}."{column.name}"'
+            yield f"comment on column {name} is {literal(column.comment)}"
+
+
+def _sources(root: str, tables: Collection[str]) -> dict[str, str]:
+    """What `$NAME` stands for: of each table its rows and its glob, and the events' footers."""
+    sources: dict[str, str] = {}
+    lake = _GLOB_SPECIAL.sub(r"[\g<0>]", root)
+    for table, schema in SCHEMAS.items():
+        # The full name at the end keeps files that are still being written out.
+        glob = literal(f"{lake}/{table}/host=*/date=*/{table}.parquet")
+        rows = f"read_parquet({glob}, hive_partitioning = true, hive_types = {_HIVE_TYPES})"
+        footers = f"parquet_kv_metadata({glob})"
+        if table not in tables:
+            rows = _nothing("host", "date", *schema.names)
+            footers = _nothing("file_name", "key", "value")
+        sources |= {table: rows, f"{table}_glob": glob, f"{table}_footers": footers}
+    return sources
+
+
+_HIVE_TYPES = "{'host': varchar, 'date': date}"
+
+
+def _nothing(*columns: str) -> str:
+    return f"(select {', '.join(f'null as {column}' for column in columns)} limit 0)"
+
+
+def _fingerprint(lake: Lake) -> str | None:
+    """Of the statements that the lake's catalog was made with; None if it has no readable one."""
+    with tempfile.TemporaryDirectory(prefix="acceptlake-") as folder:
+        copy = Path(folder, CATALOG)
+        try:
+            with lake.store.open(CATALOG) as file:
+                copy.write_bytes(file.readall())
+            with closing(duckdb.connect(copy, read_only=True)) as connection:
+                row = connection.execute("select catalog_fingerprint()").fetchone()
+        except (FileNotFoundError, duckdb.Error):
+            return None
+    return str(row[0]) if row else None
+
+
+def _run(connection: duckdb.DuckDBPyConnection, each: Check) -> CheckResult:
+    result = connection.execute(
+        f"select *, count(*) over () as offences from ({each.sql}) limit {SHOWN_ROWS}"
+    )
+    columns = tuple(column[0] for column in result.description or ())[:-1]
+    rows = result.fetchall()
+    return CheckResult(
+        name=each.name,
+        severity=each.severity,
+        reason=each.reason,
+        columns=columns,
+        rows=tuple(tuple(row[:-1]) for row in rows),
+        count=rows[0][-1] if rows else 0,
+    )
+
+
+def _page(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    answers = sorted(_listed(is_base=False), key=lambda each: each.name)
+    base = sorted(_listed(is_base=True), key=lambda each: each.name)
+    yield from (
+        "# Views",
+        "",
+        "Made from the headers of the files in `sql/` by `python -m flows.catalog`; the same texts are",
+        "comments in `catalog.duckdb` (`duckdb_views()`, `duckdb_columns()`, `duckdb_functions()`).",
+        "Rates lie between 0 and 1, durations (`_s`) are whole seconds unless they are means, and a",
+        "`date` is the day in the name of the log file. Times are server-local unless their name or",
+        "type says UTC.",
+        "",
+    )
+    for title, listed in (("Answers", answers), ("Tables and helpers", base)):
+        yield from (f"## {title}", "", "| name | a row per |", "|---|---|")
+        for each in listed:
+            yield f"| [`{_call(each)}`](#{each.name}) | {each.grain} |"
+        yield ""
+    yield from ("## Checks", "", "`acceptlake check` and every night run these; rows are offences.", "")
+    yield from ("| check | severity | why |", "|---|---|---|")
+    for check in checks():
+        yield f"| `{check.name}` | {check.severity} | {_cell(check.reason)} |"
+    for each in (*answers, *base):
+        yield from ("", f"## {each.name}", "", f"{each.kind.capitalize()} `{_call(each)}`.")
+        yield from (each.description, "")
+        if each.parameters:
+            yield from ("| parameter | |", "|---|---|")
+            for parameter in each.parameters:
+                yield f"| `{parameter.name}` | {_cell(parameter.comment)} |"
+            yield ""
+        if each.columns:
+            types = _types(connection, each)
+            yield from ("| column | type | |", "|---|---|---|")
+            for column in each.columns:
+                yield f"| `{column.name}` | {types[column.name]} | {_cell(column.comment)} |"
+
+
+def _listed(*, is_base: bool) -> list[Definition]:
+    return [definition for definition in definitions() if definition.is_base is is_base]
+
+
+def _call(definition: Definition) -> str:
+    if definition.kind is Kind.VIEW:
+        return definition.name
+    return f"{definition.name}({', '.join(each.name for each in definition.parameters)})"
+
+
+def _types(connection: duckdb.DuckDBPyConnection, definition: Definition) -> dict[str, str]:
+    source = definition.name
+    if definition.kind is Kind.TABLE_MACRO:
+        source += f"({', '.join('null' for _ in definition.parameters)})"
+    described = connection.execute(f"describe select * from {source}").fetchall()
+    return {name: dtype for name, dtype, *_ in described}
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown() + "\n")

@@ -1,0 +1,163 @@
+"""The command `acceptlake`.
+
+Modules that take long to import (Arrow, DuckDB, Prefect) are imported where they are needed: help
+and mistakes must answer at once.
+"""
+
+import json
+import os
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.errors import AcceptlakeError, printable
+
+app = typer.Typer(
+    help="Connection logs of E-POST mail servers as a Parquet lake with DuckDB views.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+WRONG_USE = 2
+SOME_FAILED = 1
+_INTERRUPTED = 130
+
+LakeOption = Annotated[
+    str,
+    typer.Option(
+        "--lake",
+        metavar="LAKE",
+        envvar="ACCEPTLAKE_LAKE",
+        help="Folder or object-store URI of the lake.",
+    ),
+]
+Source = Annotated[
+    Path,
+    typer.Argument(help="Mail work folder, acceptlog folder, computer folder or one log file."),
+]
+
+
+@app.command()
+def ingest(
+    source: Source,
+    lake: LakeOption,
+    host: Annotated[
+        str | None, typer.Option(help="Server name, for logs that lie in no computer folder.")
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day to ingest.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day to ingest.")
+    ] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option(help="Time zone of the servers. [default: as in the lake, or Asia/Tokyo]"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Ingest unchanged files too.")] = False,
+    allow_shrink: Annotated[
+        bool,
+        typer.Option(
+            "--allow-shrink",
+            help="Let a log replace its partition though it lost lines that the lake has.",
+        ),
+    ] = False,
+    direct: Annotated[
+        bool, typer.Option("--direct", help="Without Prefect: no retries, nothing recorded.")
+    ] = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Fail if someone else is writing the lake.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Ingest every log that is new or has changed."""
+    from flows import night, terminal
+
+    request = night.Request(
+        source=source,
+        lake=lake,
+        host=host,
+        since=_date(since),
+        until=_date(until),
+        zone=zone,
+        force=force,
+        allow_shrink=allow_shrink,
+        wait=not no_wait,
+    )
+    with terminal.Bars() as bars:
+        if direct:
+            result = night.run(request, night.threads, bars)
+        else:
+            from flows.nightly import run_as_flow
+
+            result = run_as_flow(request, bars)
+    if as_json:
+        typer.echo(json.dumps(result.summary()))
+    terminal.show_night(result, table=not as_json)
+    raise typer.Exit(0 if result.is_good else SOME_FAILED)
+
+
+@app.command("export-log")
+def export_log(
+    lake: LakeOption,
+    host: Annotated[str, typer.Option(help="Computer name.")],
+    day: Annotated[datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="Day of the log.")],
+) -> None:
+    """Write a day's log to stdout, byte for byte as it was ingested."""
+    from flows.export import export_log
+    from flows.lake import Key, Lake
+
+    for piece in export_log(Lake.at(lake, must_exist=True), Key(host, day.date())):
+        sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
+
+
+@app.command()
+def verify(
+    lake: LakeOption,
+    source: Annotated[
+        Path | None, typer.Argument(help="Compare with these logs too, as far as they go.")
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Server name, for logs that lie in no computer folder.")
+    ] = None,
+) -> None:
+    """Prove that every partition gives back its log byte for byte."""
+    from flows.verify import verify_lake
+
+    failures = 0
+    for finding in verify_lake(lake, source, host):
+        failures += not finding.is_good
+        typer.echo(f"{finding.name}: {finding.text}", err=not finding.is_good)
+    raise typer.Exit(SOME_FAILED if failures else 0)
+
+
+def _date(moment: datetime | None) -> date | None:
+    return moment.date() if moment else None
+
+
+def main() -> None:
+    """Run the command; mistakes end in one sentence on stderr and an exit code, not a traceback."""
+    try:
+        app()
+    except AcceptlakeError as error:
+        _fail(str(error))
+    except BrokenPipeError:
+        # The reader of our output has gone, as `head` does; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(SOME_FAILED)
+    except OSError as error:
+        where = f"{printable(str(error.filename))!r}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}")
+    except KeyboardInterrupt:
+        print("acceptlake: interrupted; the next run goes on from here", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
+
+
+def _fail(reason: str) -> None:
+    print(f"acceptlake: {printable(reason)}", file=sys.stderr)
+    sys.exit(WRONG_USE)

@@ -1,0 +1,295 @@
+"""A night's work, whoever runs it: discover, ingest what is new, pair, refresh the catalog, check.
+
+`run` is the whole pipeline. How its many equal steps are carried out is left to an `Each`: the
+Prefect flow makes every step a task (`flows.nightly`), `--direct` uses plain threads (`threads`).
+"""
+
+import errno
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from time import monotonic
+from typing import Protocol, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from flows import catalog
+from flows.discover import LogDay, Refused, discover
+from flows.errors import AcceptlakeError, printable
+from flows.ingest import CORES, expected_inputs, ingest_events, ingest_pairs
+from flows.lake import Key, Lake, TableName
+from flows.ledger import Entry
+
+DEFAULT_ZONE = "Asia/Tokyo"
+
+_FOOTER_READERS = 8
+_LASTING = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOENT,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.ENAMETOOLONG,
+}
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to ingest, from where, to where."""
+
+    source: Path
+    lake: str
+    host: str | None = None
+    """Server name for logs that lie in no computer folder."""
+    since: date | None = None
+    until: date | None = None
+    zone: str | None = None
+    """IANA time zone of the servers. None = as each host's days in the lake have it, or Tokyo."""
+    force: bool = False
+    """Ingest unchanged files too."""
+    allow_shrink: bool = False
+    """Let logs replace their partitions that no longer begin with what these hold."""
+    wait: bool = True
+    """Wait for another writer of the lake to finish."""
+
+
+class State(StrEnum):
+    """What became of one day's log."""
+
+    INGESTED = "ingested"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one day's log, and why."""
+
+    name: str
+    """Host and day, or the path of a file that cannot be a log."""
+    state: State
+    entry: Entry | None = None
+    """The ledger's entry, if there is one: of a failed log, what the lake keeps."""
+    error: str | None = None
+    """What to tell the administrator. None unless it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """What happened."""
+
+    outcomes: tuple[Outcome, ...]
+    paired: int
+    """Days whose verdicts and connections were computed anew."""
+    pair_errors: tuple[str, ...]
+    checks: tuple[catalog.CheckResult, ...]
+    """The checks that found something."""
+    seconds: float
+
+    def count(self, state: State) -> int:
+        """Logs in a state."""
+        return sum(outcome.state is state for outcome in self.outcomes)
+
+    @property
+    def ingested(self) -> list[Entry]:
+        """The ledger's entries of what was ingested this time."""
+        return [o.entry for o in self.outcomes if o.state is State.INGESTED and o.entry]
+
+    def summary(self) -> dict[str, int | float]:
+        """The night in numbers, as `--json` prints it; counts are of what was ingested in it."""
+        ingested = self.ingested
+        return {
+            "files": len(self.outcomes),
+            "ingested": self.count(State.INGESTED),
+            "unchanged": self.count(State.UNCHANGED),
+            "failed": self.count(State.FAILED),
+            "lines": sum(entry.lines for entry in ingested),
+            "accepts": sum(entry.accepts for entry in ingested),
+            "verdicts": sum(entry.verdicts for entry in ingested),
+            "debug": sum(entry.debug for entry in ingested),
+            "blank": sum(entry.blank for entry in ingested),
+            "malformed": sum(entry.malformed for entry in ingested),
+            "bytes": sum(entry.bytes for entry in ingested),
+            "seconds": round(self.seconds, 3),
+        }
+
+    @property
+    def is_good(self) -> bool:
+        """Whether everything is in the lake that should be, and agrees."""
+        failed_checks = [check for check in self.checks if check.severity == "fail"]
+        return not (self.count(State.FAILED) or self.pair_errors or failed_checks)
+
+
+class Each(Protocol):
+    """Does one step for many items, perhaps at once; one that fails does not stop the others."""
+
+    def __call__(
+        self, name: str, step: Callable[[Item], Result], items: Sequence[Item]
+    ) -> list[Result | Exception]:
+        """The results in order of the items, or what was raised instead."""
+
+
+class Watch(Protocol):
+    """Is told how a night gets on."""
+
+    def plan(self, days: Sequence[LogDay]) -> None:
+        """These will be read."""
+
+    def read(self, day: LogDay, size: int) -> None:
+        """So many more bytes of a log have been read."""
+
+    def done(self, day: LogDay) -> None:
+        """The day is in the lake, or has failed."""
+
+
+def run(request: Request, each: Each, watch: Watch) -> Night:
+    """Do a night's work.
+
+    Raises:
+        AcceptlakeError: nothing at all could be done: no source, no lake, someone else writes.
+    """
+    started = monotonic()
+    zone = zone_named(request.zone) if request.zone else None
+    survey = discover(request.source, request.host, request.since, request.until)
+    lake = Lake.at(request.lake)
+    with lake.lock(wait=request.wait):
+        ledger = read_ledger(lake, {day.host for day in survey.days})
+        outcomes = _ingest(request, survey.days, lake, ledger, zone, each, watch)
+        stale = [
+            key
+            for host, entries in ledger.items()
+            for key in (Key(host, day) for day in sorted(entries))
+            if lake.inputs(key) != expected_inputs(key, entries)
+        ]
+
+        def pair(key: Key) -> None:
+            ingest_pairs(lake, key, ledger[key.host])
+
+        paired = each("pair", pair, stale)
+        catalog.refresh(lake)
+        checks = catalog.check(lake)
+    return Night(
+        outcomes=(*outcomes, *map(_refused, survey.refused)),
+        paired=sum(result is None for result in paired),
+        pair_errors=tuple(
+            f"{key}: {_reason(result)}"
+            for key, result in zip(stale, paired, strict=True)
+            if isinstance(result, Exception)
+        ),
+        checks=tuple(check for check in checks if check.count),
+        seconds=monotonic() - started,
+    )
+
+
+def _ingest(
+    request: Request,
+    days: Sequence[LogDay],
+    lake: Lake,
+    ledger: dict[str, dict[date, Entry]],
+    zone: ZoneInfo | None,
+    each: Each,
+    watch: Watch,
+) -> list[Outcome]:
+    """Ingest the days that need it, and bring the ledger up to date."""
+
+    def zone_of(day: LogDay) -> ZoneInfo:
+        latest = max(ledger[day.host].items(), default=None)
+        return zone or zone_named(latest[1].zone if latest else DEFAULT_ZONE)
+
+    def is_current(day: LogDay) -> bool:
+        entry = ledger[day.host].get(day.date)
+        return entry is not None and not request.force and entry.is_current(day, zone_of(day))
+
+    def ingest(day: LogDay) -> Entry:
+        try:
+            shrink = request.allow_shrink
+            return ingest_events(lake, day, zone_of(day), watch.read, allow_shrink=shrink)
+        finally:
+            watch.done(day)
+
+    outcomes = {
+        day: Outcome(str(day), State.UNCHANGED, ledger[day.host][day.date])
+        for day in days
+        if is_current(day)
+    }
+    todo = [day for day in days if day not in outcomes]
+    watch.plan(todo)
+    for day, result in zip(todo, each("ingest", ingest, todo), strict=True):
+        if isinstance(result, Entry):
+            ledger[day.host][day.date] = result
+            outcomes[day] = Outcome(str(day), State.INGESTED, result)
+        else:
+            kept = ledger[day.host].get(day.date)
+            outcomes[day] = Outcome(str(day), State.FAILED, kept, _reason(result))
+    return [outcomes[day] for day in days]
+
+
+def read_ledger(lake: Lake, hosts: Collection[str]) -> dict[str, dict[date, Entry]]:
+    """The ledger's entries of some hosts, by host and day.
+
+    Raises:
+        LakeError: a partition is damaged, or not acceptlake's.
+    """
+    keys = [key for key in lake.keys(TableName.EVENTS) if key.host in hosts]
+    ledger: dict[str, dict[date, Entry]] = {host: {} for host in hosts}
+    with ThreadPoolExecutor(_FOOTER_READERS) as pool:
+        for key, entry in zip(keys, pool.map(lake.entry, keys), strict=True):
+            if entry is not None:
+                ledger[key.host][key.date] = entry
+    return ledger
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """The time zone of that name.
+
+    Raises:
+        AcceptlakeError: there is none.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise AcceptlakeError(
+            f"there is no time zone {printable(name)!r}; use an IANA name such as Asia/Tokyo"
+        ) from None
+
+
+def threads(
+    name: str,  # noqa: ARG001  (part of `Each`)
+    step: Callable[[Item], Result],
+    items: Sequence[Item],
+) -> list[Result | Exception]:
+    """An `Each` on plain threads, one a core."""
+
+    def attempt(item: Item) -> Result | Exception:
+        try:
+            return step(item)
+        except Exception as error:  # noqa: BLE001  (it is the result, and reported as such)
+            return error
+
+    with ThreadPoolExecutor(CORES) as pool:
+        return list(pool.map(attempt, items))
+
+
+def is_worth_retrying(error: BaseException) -> bool:
+    """Whether the same step may well succeed in a moment: a share that stumbled, a disk error."""
+    return isinstance(error, OSError) and error.errno not in _LASTING
+
+
+def _reason(error: object) -> str:
+    if isinstance(error, AcceptlakeError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        name = f"{printable(str(error.filename))!r}: " if error.filename else ""
+        return f"{name}{error.strerror}"
+    return f"{type(error).__name__}: {error}"
+
+
+def _refused(refused: Refused) -> Outcome:
+    path = printable(str(refused.path))
+    return Outcome(path, State.FAILED, error=f"{path!r} {refused.reason}")

@@ -1,0 +1,22 @@
+-- severity: warn
+-- Accept lines are written as they happen, so from each to the next time does not go back, unless
+-- someone set the clock or lines were forged. Two seconds are granted to processes that write at
+-- the same time.
+with steps as (
+    select
+        host,
+        date,
+        line_no,
+        ts,
+        lag(ts) over (partition by host, date order by line_no) as ts_before
+    from events
+    where kind = 'accept'
+),
+
+final as (
+    select host, date, line_no, ts_before, ts, date_diff('second', ts, ts_before) as back_s
+    from steps
+    where ts < ts_before - interval 2 seconds
+)
+
+select * from final order by host, date, line_no;

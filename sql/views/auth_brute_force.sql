@@ -1,0 +1,62 @@
+-- grain: client_ip
+-- Addresses that guess passwords: ten or more failed logins, over the whole lake. The ones to look
+-- at first have a success after many failures. Of several tries in one session the log has only
+-- the last, so there were more.
+--
+-- client_ip: Address of the SMTP client.
+-- failures: AUTH that failed.
+-- users_tried: Different user names that failed.
+-- successes: AUTH that succeeded. From 4.AN on every message of a session repeats its AUTH.
+-- successes_after_failures: Of the successes, those with ten or more failures of the same address
+--   in the 24 hours before them, on any host.
+-- users_entered: The different user names of these, comma-separated. Null = none.
+-- days: Different days with a failure, by the name of the log file.
+-- first_failure_at: Stamp of the first failure, server-local.
+-- last_failure_at: Stamp of the last failure, server-local.
+create or replace view auth_brute_force as
+with guessers as (
+    select client_ip
+    from verdicts
+    where not auth_success
+    group by client_ip
+    having count(*) >= 10
+),
+
+logins as (
+    select client_ip, date, ts, auth_user, auth_success
+    from verdicts
+    semi join guessers using (client_ip)
+    where auth_success is not null
+),
+
+in_time as (
+    select
+        *,
+        count(*) filter (where not auth_success) over (
+            partition by client_ip
+            order by ts
+            range between interval 24 hours preceding and current row
+        ) as recent_failures
+    from logins
+),
+
+final as (
+    select
+        client_ip,
+        count(*) filter (where not auth_success) as failures,
+        count(distinct auth_user) filter (where not auth_success) as users_tried,
+        count(*) filter (where auth_success) as successes,
+        count(*) filter (
+            where auth_success and recent_failures >= 10
+        ) as successes_after_failures,
+        string_agg(distinct auth_user, ', ' order by auth_user) filter (
+            where auth_success and recent_failures >= 10
+        ) as users_entered,
+        count(distinct date) filter (where not auth_success) as days,
+        min(ts) filter (where not auth_success) as first_failure_at,
+        max(ts) filter (where not auth_success) as last_failure_at
+    from in_time
+    group by client_ip
+)
+
+select * from final order by successes_after_failures desc, failures desc, client_ip;

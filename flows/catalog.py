@@ -39,7 +39,9 @@ STORAGE_VERSION = "v1.0.0"
 SHOWN_ROWS = 20
 """So many offending rows of a check are kept."""
 
-_STATEMENT = re.compile(r"create or replace (?P<kind>view|macro) (?P<name>\w+)(?P<as_table>.* as table$)?")
+_STATEMENT = re.compile(
+    r"create or replace (?P<kind>view|macro) (?P<name>\w+)(?P<as_table>.* as table$)?"
+)
 _ENTRY = re.compile(r"(?P<takes>takes )?(?P<name>\w+): (?P<text>.+)")
 _SOURCE = re.compile(r"\$(\w+)")
 _WORD = re.compile(r"\w+")
@@ -236,7 +238,9 @@ def _read(file: Traversable, first: str) -> tuple[_Header, str]:
     parsed = [match for match in map(_ENTRY.fullmatch, entries) if match]
     if len(parsed) != len(entries):
         raise ValueError(f"{file}: the header has a line that is not '-- NAME: …'")
-    described = [(bool(match["takes"]), Described(match["name"], match["text"])) for match in parsed]
+    described = [
+        (bool(match["takes"]), Described(match["name"], match["text"])) for match in parsed
+    ]
     return (
         _Header(
             first=header[0].removeprefix(f" {first}: "),
@@ -380,7 +384,12 @@ def _page(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
         for each in listed:
             yield f"| [`{_call(each)}`](#{each.name}) | {each.grain} |"
         yield ""
-    yield from ("## Checks", "", "`acceptlake check` and every night run these; rows are offences.", "")
+    yield from (
+        "## Checks",
+        "",
+        "`acceptlake check` and every night run these; rows are offences.",
+        "",
+    )
     yield from ("| check | severity | why |", "|---|---|---|")
     for check in checks():
         yield f"| `{check.name}` | {check.severity} | {_cell(check.reason)} |"

@@ -154,10 +154,10 @@ def main() -> None:
         where = f"{printable(str(error.filename))!r}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}")
     except KeyboardInterrupt:
-        print("acceptlake: interrupted; the next run goes on from here", file=sys.stderr)
+        typer.echo("acceptlake: interrupted; the next run goes on from here", err=True)
         sys.exit(_INTERRUPTED)
 
 
 def _fail(reason: str) -> None:
-    print(f"acceptlake: {printable(reason)}", file=sys.stderr)
+    typer.echo(f"acceptlake: {printable(reason)}", err=True)
     sys.exit(WRONG_USE)

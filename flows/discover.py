@@ -95,8 +95,8 @@ def discover(
             files[named, day].append(LogFile(path, state.st_size, state.st_mtime_ns))
     if not files and not refused:
         raise SourceError(
-            f"no acceptlog files in {printable(str(source))!r}: expected acceptlog/COMPUTER/YYMMDD.log"
-            " or acceptlog/YYMMDD.log below it, also .log.gz and .log.zst"
+            f"no acceptlog files in {printable(str(source))!r}: expected below it"
+            " acceptlog/COMPUTER/YYMMDD.log or acceptlog/YYMMDD.log, also .log.gz and .log.zst"
         )
     days = (
         LogDay(name, day, tuple(sorted(found, key=lambda file: file.path.name)))
@@ -164,7 +164,7 @@ def _host(folder: Path) -> str:
 def _day(path: Path) -> date | None:
     match = _LOG_NAME.fullmatch(path.name)
     try:
-        return datetime.strptime(match[1], "%y%m%d").date() if match else None  # noqa: DTZ007
+        return datetime.strptime(match[1], "%y%m%d").date() if match else None
     except ValueError:
         return None
 

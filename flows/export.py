@@ -20,8 +20,9 @@ def export_log(lake: Lake, key: Key) -> Iterator[bytes]:
     """
     entry = lake.entry(key)
     if entry is None:
-        raise LakeError(f"{key} is not in the lake; 'acceptlake sql' and the view ingested_files"
-                        " show what is")
+        raise LakeError(
+            f"{key} is not in the lake; 'acceptlake sql' and the view ingested_files show what is"
+        )
     with lake.open(TableName.EVENTS, key, encoded=True) as file:
         groups = file.num_row_groups
         for group in range(groups):

@@ -205,11 +205,12 @@ def expected_inputs(key: Key, entries: Mapping[date, Entry]) -> str:
 def _reachable(day: date, entries: Mapping[date, Entry]) -> Iterator[date]:
     """The day, and those around it whose lines could pair with its own."""
     own = entries[day].stretch
+    yield day
+    if own is None:
+        return
     for other, entry in entries.items():
-        is_near = abs(other - day) <= sessions.REACH and own is not None
-        if other == day or (
-            is_near and entry.stretch is not None and entry.stretch.meets(own.surroundings)
-        ):
+        is_near = 0 < abs((other - day).days) <= sessions.REACH_DAYS
+        if is_near and entry.stretch and entry.stretch.meets(own.surroundings):
             yield other
 
 
@@ -239,7 +240,9 @@ def ingest_pairs(lake: Lake, key: Key, entries: Mapping[date, Entry]) -> None:
 
     publish(TableName.VERDICTS, VERDICTS, map(day.verdict_table, _events(lake, key, VERDICTS)))
     publish(
-        TableName.CONNECTIONS, CONNECTIONS, map(day.connection_table, _events(lake, key, CONNECTIONS))
+        TableName.CONNECTIONS,
+        CONNECTIONS,
+        map(day.connection_table, _events(lake, key, CONNECTIONS)),
     )
     # Last: `Lake.inputs` takes it as the sign that all three are there.
     publish(TableName.HOURLY_COUNTS, HOURLY_COUNTS, iter([day.hourly_counts()]))

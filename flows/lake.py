@@ -1,10 +1,10 @@
 """The lake: one Parquet file for each table, host and day.
 
-    LAKE/events/host=H/date=D/events.parquet                a row per line
-    LAKE/verdicts/host=H/date=D/verdicts.parquet            a row per verdict, with its connection
-    LAKE/connections/host=H/date=D/connections.parquet      a row per accepted connection
-    LAKE/hourly_counts/host=H/date=D/hourly_counts.parquet  what rates and quantiles are made of
-    LAKE/catalog.duckdb                                     views and macros only
+LAKE/events/host=H/date=D/events.parquet                a row per line
+LAKE/verdicts/host=H/date=D/verdicts.parquet            a row per verdict, with its connection
+LAKE/connections/host=H/date=D/connections.parquet      a row per accepted connection
+LAKE/hourly_counts/host=H/date=D/hourly_counts.parquet  what rates and quantiles are made of
+LAKE/catalog.duckdb                                     views and macros only
 """
 
 import json
@@ -13,7 +13,7 @@ import re
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 
 from flows.errors import LakeError, printable
 from flows.ledger import Entry
-from flows.store import LocalStore, Replacing, Store, store_at
+from flows.store import LocalStore, Store, store_at
 from flows.write import REPEATING
 from transforms.schemas import CONNECTIONS, EVENTS, HOURLY_COUNTS, VERDICTS
 
@@ -140,9 +140,7 @@ class Lake:
         except FileNotFoundError:
             return None
 
-    def open(
-        self, table: TableName, key: Key, *, encoded: bool = False
-    ) -> pq.ParquetFile:
+    def open(self, table: TableName, key: Key, *, encoded: bool = False) -> pq.ParquetFile:
         """Open a partition to read.
 
         Args:
@@ -161,8 +159,8 @@ class Lake:
             source.close()
             raise LakeError(f"{key}: {path} is damaged: {error}; ingest the day again") from error
 
-    def replace(self, table: TableName, key: Key) -> Replacing:
-        """A context that yields a path to write a partition to, and publishes it if all went well."""
+    def replace(self, table: TableName, key: Key) -> AbstractContextManager[Path]:
+        """A context that yields a path to write to, and publishes that if all went well."""
         return self.store.replace(path_of(table, key))
 
     @contextmanager

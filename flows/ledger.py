@@ -13,6 +13,9 @@ from transforms import grammar
 from transforms.grammar import Dialect
 from transforms.sessions import Stretch
 
+Footer = dict[bytes, bytes]
+"""Key-value metadata as Arrow reads it."""
+
 _PREFIX = "acceptlake."
 
 
@@ -85,12 +88,10 @@ class Entry:
 
     def to_footer(self) -> dict[str, str]:
         """The entry as key-value metadata."""
-        return {
-            _PREFIX + field.name: _to_text(getattr(self, field.name)) for field in fields(self)
-        }
+        return {_PREFIX + field.name: _to_text(getattr(self, field.name)) for field in fields(self)}
 
     @classmethod
-    def from_footer(cls, footer: dict[bytes, bytes]) -> "Entry":
+    def from_footer(cls, footer: Footer) -> "Entry":
         """The entry in a footer's key-value metadata.
 
         Raises:
@@ -105,9 +106,7 @@ class Entry:
 
 def fingerprint(day: LogDay) -> str:
     """All files of a day by name, size in bytes and mtime in ns: one line each."""
-    return "\n".join(
-        f"{file.size} {file.mtime_ns} {ascii(file.path.name)}" for file in day.files
-    )
+    return "\n".join(f"{file.size} {file.mtime_ns} {file.path.name!a}" for file in day.files)
 
 
 def _to_text(value: object) -> str:

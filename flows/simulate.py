@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path  # noqa: TC003 — Summary is inspected at run time
+from pathlib import Path
 
 from transforms.scribe import Chunk, chunks
 from transforms.traffic import Edition, Fate, Plan

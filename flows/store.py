@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -36,16 +36,8 @@ class Store(Protocol):
     def open(self, path: str) -> pa.NativeFile:
         """Open a file to read. Raises FileNotFoundError."""
 
-    def replace(self, path: str) -> "Replacing":
+    def replace(self, path: str) -> AbstractContextManager[Path]:
         """A context that yields a local path to write to, and publishes it when it ends well."""
-
-
-class Replacing(Protocol):
-    """The context manager that `Store.replace` returns."""
-
-    def __enter__(self) -> Path: ...
-
-    def __exit__(self, *exc: object) -> bool | None: ...
 
 
 class LocalStore:
@@ -85,7 +77,7 @@ class LocalStore:
 
 
 class ObjectStore:
-    """A prefix in an object store, through pyarrow's file systems; credentials as these find them."""
+    """A prefix in an object store, through pyarrow's file systems and with their credentials."""
 
     def __init__(self, uri: str) -> None:
         try:

@@ -27,7 +27,7 @@ _SHOWN = 40
 
 
 class Bars:
-    """A `night.Watch` with a bar for each log being read, and one for all; silent off a terminal."""
+    """A `night.Watch`: a bar for each log being read and one for all, if on a terminal."""
 
     def __init__(self) -> None:
         self._bars = Progress(

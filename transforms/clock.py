@@ -11,7 +11,6 @@ Seconds = npt.NDArray[np.int64]
 
 _EPOCH = datetime(1970, 1, 1)
 _QUARTER = 900  # clocks change at quarters of an hour only
-_DENSE = 4 * 24 * 62
 
 
 def to_utc(local: Seconds, zone: ZoneInfo) -> Seconds:
@@ -20,21 +19,15 @@ def to_utc(local: Seconds, zone: ZoneInfo) -> Seconds:
     Of an hour that occurs twice the first is meant; an hour that is skipped is read with the
     offset before the change (PEP 495, fold=0).
     """
-    if not len(local):
-        return local
     quarters = local // _QUARTER
-    first, last = int(quarters.min()), int(quarters.max())
-    if last - first < _DENSE:
-        distinct, index = np.arange(first, last + 1), quarters - first
-    else:
-        distinct, index = np.unique(quarters, return_inverse=True)
-    offsets = np.array([_offset(quarter, zone) for quarter in distinct.tolist()], np.int64)
-    return local - offsets[index]
+    starts = np.ones(len(local), np.bool_)
+    starts[1:] = quarters[1:] != quarters[:-1]
+    offsets = np.array([_offset(each, zone) for each in quarters[starts].tolist()], np.int64)
+    return local - offsets[np.cumsum(starts) - 1]
 
 
 @lru_cache(maxsize=1 << 16)
 def _offset(quarter: int, zone: ZoneInfo) -> int:
     wall = _EPOCH + timedelta(seconds=quarter * _QUARTER)
     offset = wall.replace(tzinfo=zone).utcoffset()
-    assert offset is not None, "a ZoneInfo knows its offset at any time"
-    return int(offset.total_seconds())
+    return int(offset.total_seconds()) if offset else 0

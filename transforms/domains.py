@@ -23,13 +23,13 @@ def registrable_domains(domains: pa.DictionaryArray) -> pa.DictionaryArray:
     return _map_words(domains, _registrable)
 
 
-def _map_words(words: pa.DictionaryArray, function: Callable[[str], str | None]) -> pa.DictionaryArray:
+def _map_words(
+    words: pa.DictionaryArray, function: Callable[[str], str | None]
+) -> pa.DictionaryArray:
     # Each distinct word is looked at once; what it means is looked up for the rest.
     mapped = pa.array([function(word) for word in words.dictionary.to_pylist()], pa.string())
     distinct = mapped.dictionary_encode()
-    return pa.DictionaryArray.from_arrays(
-        distinct.indices.take(words.indices), distinct.dictionary
-    )
+    return pa.DictionaryArray.from_arrays(distinct.indices.take(words.indices), distinct.dictionary)
 
 
 def _domain(sender: str) -> str | None:

@@ -25,7 +25,20 @@ from typing import NamedTuple
 VERSION = 1
 """Raised when some line is read differently than before; `acceptlake replay` goes by it."""
 
-MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+MONTHS = (
+    b"Jan",
+    b"Feb",
+    b"Mar",
+    b"Apr",
+    b"May",
+    b"Jun",
+    b"Jul",
+    b"Aug",
+    b"Sep",
+    b"Oct",
+    b"Nov",
+    b"Dec",
+)
 
 ACCEPT = b", Client accept now."
 TLS = b" SSL"  # implicit TLS at connect; STARTTLS leaves no trace
@@ -309,7 +322,7 @@ def render_line(line: Line, dialect: Dialect) -> bytes | None:
     head = b"%b, (%b), " % (stamp, _encode(line.server_name))
     if line.kind is Kind.ACCEPT:
         tls = TLS if line.tls else b""
-        return b"%b[%b]:%d%b%b" % (head, _encode(line.client_ip), line.port, tls, ACCEPT)
+        return b"%b[%b]:%d%b%b" % (head, _encode(line.client_ip), line.port or 0, tls, ACCEPT)
     peer = _encode(line.peer_name) + dialect.peer_gap if line.peer_name else b""
     no_id = dialect.no_id if line.message_id is None else _encode(line.message_id)
     return b"%b%b[%b], %b,<%b>,%b" % (

@@ -27,6 +27,7 @@ VERSION = 1
 """Raised when some verdict is paired differently than before; such days are paired anew."""
 
 Integers = npt.NDArray[np.int64]
+Clients = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
 ANSWERED_WITHIN_S = 600
@@ -51,7 +52,7 @@ _ONLY, _NEAREST, _CONTINUED = range(3)
 class Timeline:
     """Accepts and verdicts of one host, in order of (file date, line number); a row each."""
 
-    client: npt.NDArray[np.int32]
+    client: Clients
     """A number for each address; only lines of equal number can pair."""
     seconds: Integers
     """The stamp, in seconds since 1970 of the wall clock."""
@@ -106,7 +107,7 @@ def match(timeline: Timeline) -> Matches:
     return matches
 
 
-def _exceeds_accepts(client: Integers, seconds: Integers, is_verdict: Mask) -> Mask:
+def _exceeds_accepts(client: Clients, seconds: Integers, is_verdict: Mask) -> Mask:
     """Whether a verdict comes after as many of its own client and second as there were accepts.
 
     The accepts of a second come first, and the innermost open one is taken first: so the first
@@ -120,7 +121,7 @@ def _exceeds_accepts(client: Integers, seconds: Integers, is_verdict: Mask) -> M
     return is_verdict & (rank >= accepts[run])
 
 
-def _innermost(client: Integers, opens: Mask, closes: Mask) -> Integers:
+def _innermost(client: Clients, opens: Mask, closes: Mask) -> Integers:
     """Of each closing event, the opening event it matches within its client; -1 elsewhere.
 
     A closing bracket with nothing open is passed over.
@@ -147,7 +148,7 @@ def _innermost(client: Integers, opens: Mask, closes: Mask) -> Integers:
     return innermost
 
 
-def _starts(values: Integers) -> Mask:
+def _starts(values: Integers | Clients) -> Mask:
     """Where a run of equal values starts."""
     starts = np.ones(len(values), np.bool_)
     starts[1:] = values[1:] != values[:-1]

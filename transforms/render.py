@@ -96,7 +96,9 @@ def _head(events: pa.Table) -> pa.ChunkedArray:
     days, day = np.unique(seconds // _DAY_S, return_inverse=True)
     dates = pa.array([_date(number) for number in days.tolist()], pa.large_binary())
     times = _times().take(pa.array(seconds % _DAY_S))
-    return _join(b"[", dates.take(pa.array(day)), b":", times, b"], (", events["server_name"], b"), ")
+    return _join(
+        b"[", dates.take(pa.array(day)), b":", times, b"], (", events["server_name"], b"), "
+    )
 
 
 def _date(number: int) -> bytes:

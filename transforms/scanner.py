@@ -12,7 +12,6 @@ and the marks of a block are found in one pass over its bytes, so that "the addr
 stands between the fourth mark of the line and the fifth.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -22,9 +21,21 @@ import pyarrow as pa
 
 from transforms import grammar
 from transforms.clock import to_utc
+from transforms.columns import coded, overlay, scatter, spread
 from transforms.grammar import Dialect, Kind, Verdict
 from transforms.schemas import EVENTS
-from transforms.spans import PADDING, Mask, Positions, Spans, Text, Words, digit, ends_with, fits
+from transforms.spans import (
+    PADDING,
+    Mask,
+    Positions,
+    Spans,
+    Text,
+    Words,
+    digit,
+    ends_with,
+    fits,
+    has,
+)
 
 Codes = npt.NDArray[np.int8]
 
@@ -42,7 +53,9 @@ _OK, _ABORT, _TIMEOUT = range(3)
 
 _CODED = ("kind", "server_name", "client_ip", "auth_mechanism", "status", "verdict", "parse_error")
 SCANNED = pa.schema(
-    pa.field(field.name, pa.dictionary(pa.int32(), pa.string()) if field.name in _CODED else field.type)
+    pa.field(
+        field.name, pa.dictionary(pa.int32(), pa.string()) if field.name in _CODED else field.type
+    )
     for field in EVENTS
     if field.name != "line_no"
 )
@@ -68,42 +81,44 @@ def scan(padded: bytes, dialect: Dialect, zone: ZoneInfo) -> pa.RecordBatch:
     subject = verdict.subject
 
     count = lines.count
-    kind = _scatter(accept.row, _KINDS.index(Kind.ACCEPT), count)
+    kind = scatter(accept.row, _KINDS.index(Kind.ACCEPT), count)
     kind[verdict.row] = _KINDS.index(Kind.VERDICT)
-    head = head[kind[head.row] >= 0]
+    proved = np.flatnonzero(kind[head.row] >= 0)
+    row, seconds = head.row[proved], head.seconds[proved]
+    server, servers = text.coded(head.server[proved])
     columns = {
-        "kind": _coded(kind, _KINDS),
-        "ts": _spread(head.row, head.seconds * _SECOND, count, "ts"),
-        "ts_utc": _spread(head.row, to_utc(head.seconds, zone) * _SECOND, count, "ts_utc"),
-        "server_name": text.strings(head.server, head.row, count).dictionary_encode(),
-        "client_ip": _coded(_scatter(head.row, head.client, count, np.int32), head.clients),
-        "port": _spread(accept.row, accept.port, count, "port"),
-        "tls": _spread(accept.row, accept.is_tls, count, "tls"),
+        "kind": coded(kind, _KINDS),
+        "ts": spread(row, seconds * _SECOND, count, pa.timestamp("us")),
+        "ts_utc": spread(row, to_utc(seconds, zone) * _SECOND, count, pa.timestamp("us", "UTC")),
+        "server_name": coded(scatter(row, server, count, np.int32), servers),
+        "client_ip": coded(scatter(row, head.client[proved], count, np.int32), head.clients),
+        "port": spread(accept.row, accept.port, count, pa.int32()),
+        "tls": spread(accept.row, accept.is_tls, count, pa.bool_()),
         "peer_name": text.strings(verdict.peer, verdict.row, count),
         "sender": text.strings(subject.sender, subject.sender_row, count),
-        "auth_mechanism": _coded(
-            _scatter(subject.auth_row, subject.mechanism, count), _MECHANISMS
-        ),
+        "auth_mechanism": coded(scatter(subject.auth_row, subject.mechanism, count), _MECHANISMS),
         "auth_user": text.strings(subject.user, subject.auth_row, count),
-        "auth_success": _spread(subject.auth_row, subject.success, count, "auth_success"),
+        "auth_success": spread(subject.auth_row, subject.success, count, pa.bool_()),
         "message_id": text.strings(verdict.id, verdict.id_row, count),
-        "status": _coded(_scatter(verdict.row, verdict.status, count), _STATUSES),
-        "verdict": _coded(_scatter(verdict.row, verdict.outcome, count), _VERDICTS),
-        "parse_error": pa.nulls(count, SCANNED.field("parse_error").type),
+        "status": coded(scatter(verdict.row, verdict.status, count), _STATUSES),
+        "verdict": coded(scatter(verdict.row, verdict.outcome, count), _VERDICTS),
+        "parse_error": coded(np.full(count, -1), ()),
     }
 
     has_odd_end = lines.has_odd_end(text, dialect)
     keeps_raw = has_odd_end.copy()
     keeps_raw[verdict.row[verdict.is_odd]] = True
-    unproven = np.flatnonzero(kind < 0)
-    if len(unproven):
-        contents = lines.contents(text, unproven)
+    unproved = np.flatnonzero(kind < 0)
+    if len(unproved):
+        contents = lines.contents(text, unproved)
         parsed = [grammar.parse_line(content) for content in contents]
-        keeps_raw[unproven] |= [
+        keeps_raw[unproved] |= [
             grammar.render_line(line, dialect) != content
             for line, content in zip(parsed, contents, strict=True)
         ]
-        _overlay(columns, unproven, tabulate(parsed, zone))
+        patch = tabulate(parsed, zone)
+        for name, column in columns.items():
+            columns[name] = overlay(column, unproved, patch[name])
     raw_row = np.flatnonzero(keeps_raw)
     columns["raw"] = text.binaries(lines.raw(text, has_odd_end)[raw_row], raw_row, count)
     return pa.RecordBatch.from_pydict(columns, schema=SCANNED)
@@ -118,8 +133,8 @@ def tabulate(lines: list[grammar.Line], zone: ZoneInfo) -> pa.RecordBatch:
     }
     ts = columns["ts"]
     row = np.flatnonzero(ts.is_valid())
-    seconds = ts.drop_null().cast(pa.int64()).to_numpy() // _SECOND
-    columns["ts_utc"] = _spread(row, to_utc(seconds, zone) * _SECOND, len(ts), "ts_utc")
+    utc = to_utc(ts.drop_null().cast(pa.int64()).to_numpy() // _SECOND, zone) * _SECOND
+    columns["ts_utc"] = spread(row, utc, len(ts), pa.timestamp("us", "UTC"))
     return pa.RecordBatch.from_pydict(columns)
 
 
@@ -150,7 +165,7 @@ class _Lines:
         breaks = np.flatnonzero(skeleton.bytes[: len(marks)] == ord("\n"))
         stop = marks[breaks]
         # The last break is the padding's. It ends a torn line, or nothing at all.
-        if len(stop) == 1 and text.size == 0 or len(stop) > 1 and stop[-2] == text.size - 1:
+        if not text.size or text.padded[text.size - 1] == ord("\n"):
             breaks, stop = breaks[:-1], stop[:-1]
         start = np.concatenate([[0], stop + 1])[:-1]
         has_cr = (text.byte(stop - 1) == ord("\r")) & (stop > start)
@@ -177,24 +192,29 @@ class _Lines:
         plain = np.ones(self.count, np.bool_)
         if text.padded.find(b"\0") >= 0:
             plain[self._holding(text.find(b"\0"))] = False
-        if text.padded.find(b"\r") >= 0:
+        in_line_ends = np.count_nonzero(self.stop != self.end)
+        if np.count_nonzero(text.bytes == ord("\r")) != in_line_ends:
             returns = text.find(b"\r")
             rows = self._holding(returns)
             plain[rows[returns != self.end[rows]]] = False
         if not text.padded.isascii():
-            rows = np.unique(self._holding(np.flatnonzero(text.bytes >= 0x80)))
-            plain[rows] = [_is_utf8(content) for content in self.contents(text, rows)]
+            rows = self._holding(np.flatnonzero(text.bytes >= 0x80))
+            rows = rows[np.diff(rows, prepend=-1) > 0]
+            plain[rows] &= [_is_utf8(content) for content in self.contents(text, rows)]
         return plain
 
     def _holding(self, at: Positions) -> Positions:
+        """The lines that hold some positions."""
         return np.searchsorted(self.stop, at)
 
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """`[stamp], (server), peer[address]` of the lines in which all that is proved."""
+    """`[stamp], (server), peer[address]` of the lines that have such a skeleton."""
 
     row: Positions
+    is_proved: Mask
+    """Whether all that is so; what follows is meaningless where it is not."""
     seconds: Positions
     """The stamp, in seconds since 1970 on the server's wall clock."""
     server: Spans
@@ -205,58 +225,45 @@ class _Head:
     clients: pa.StringArray
     close: Positions
     """Where the bracket after the address is."""
+    after: Words
+    """What stands from that bracket on."""
     end: Positions
     """Where the line ends."""
-
-    def __getitem__(self, chosen: Positions | Mask) -> "_Head":
-        return _Head(
-            self.row[chosen],
-            self.seconds[chosen],
-            self.server[chosen],
-            self.peer[chosen],
-            self.client[chosen],
-            self.clients,
-            self.close[chosen],
-            self.end[chosen],
-        )
 
     @classmethod
     def prove(cls, text: Text, lines: _Lines) -> "_Head":
         is_long = lines.end - lines.start >= _SHORTEST
-        is_shaped = lines.skeleton.fits(lines.first_mark, _SKELETON)
+        is_shaped = lines.skeleton.has(lines.first_mark, _SKELETON)
         row = np.flatnonzero(is_long & is_shaped & lines.are_plain(text))
-        start, first = lines.start[row], lines.first_mark[row]
-        opening, closing, paren, bracket, close = (
-            lines.marks[first + nth] for nth in range(len(_SKELETON))
-        )
+        start, first_mark = lines.start[row], lines.first_mark[row]
+        paren, bracket, close = (lines.marks[first_mark + nth] for nth in (2, 3, 4))
 
         # [DD/Mon/YYYY:HH:MM:SS], (
-        clock = text.word(start + 16)
+        day, hour, clock = (text.word(start + offset) for offset in (0, 8, 16))
+        full_hour = _seconds_at_hour(day, hour)
         minutes = 10 * digit(clock, 0) + digit(clock, 1)
         seconds = 10 * digit(clock, 3) + digit(clock, 4)
-        full_hour = _seconds_at_hour(text.word(start), text.word(start + 8))
-        proved = (opening == start) & (closing == start + len("[DD/Mon/YYYY:HH:MM:SS"))
-        proved &= (full_hour != _NO_HOUR) & (minutes < 60) & (seconds < 60)
+        proved = (full_hour != _NO_HOUR) & (minutes < 60) & (seconds < 60)
         proved &= fits(clock, b"##:##], ") & (text.byte(start + 24) == ord("("))
         # server), peer[
-        proved &= text.fits(paren, b"), ")
+        proved &= text.has(paren, b"), ")
         # address]
-        address = text.strings(Spans(bracket + 1, close), np.arange(len(row)), len(row))
-        clients = address.dictionary_encode()
-        is_address = [grammar.is_address(ip) for ip in clients.dictionary.cast("binary").to_pylist()]
-        client = clients.indices.to_numpy()
-        proved &= np.array(is_address, np.bool_)[client]
+        client, clients = text.coded(Spans(bracket + 1, close))
+        addresses = clients.cast(pa.binary()).to_pylist()
+        proved &= np.array([grammar.is_address(each) for each in addresses], np.bool_)[client]
 
         return cls(
             row=row,
+            is_proved=proved,
             seconds=full_hour + 60 * minutes + seconds,
             server=Spans(start + len("[DD/Mon/YYYY:HH:MM:SS], ("), paren),
             peer=Spans(paren + len("), "), bracket),
             client=client,
-            clients=clients.dictionary,
+            clients=clients,
             close=close,
+            after=text.word(close),
             end=lines.end[row],
-        )[proved]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,24 +276,26 @@ class _Accept:
 
     @classmethod
     def prove(cls, text: Text, head: _Head) -> "_Accept":
-        head = head[text.fits(head.close, b"]:") & (head.peer.length == 0)]
-        is_tls = text.fits(head.end - len(grammar.TLS + grammar.ACCEPT), grammar.TLS)
+        is_one = head.is_proved & has(head.after, b"]:") & (head.peer.length == 0)
+        which = np.flatnonzero(is_one)
+        close, end = head.close[which], head.end[which]
+        is_tls = text.has(end - len(grammar.TLS + grammar.ACCEPT), grammar.TLS)
         digits = Spans(
-            head.close + len("]:"),
-            head.end - len(grammar.ACCEPT) - np.where(is_tls, len(grammar.TLS), 0),
+            close + len("]:"), end - len(grammar.ACCEPT) - np.where(is_tls, len(grammar.TLS), 0)
         )
-        proved = text.fits(head.end - len(grammar.ACCEPT), grammar.ACCEPT)
-        proved &= (digits.length >= 1) & (digits.length <= 5)
+        proved = text.has(end - len(grammar.ACCEPT), grammar.ACCEPT)
+        proved &= (digits.length >= 1) & (digits.length <= len("65535"))
         proved &= text.byte(digits.start) != ord("0")
 
-        port = np.zeros(len(head.row), np.int32)
-        for place in range(5):
+        port = np.zeros(len(which), np.int32)
+        word = text.word(digits.start)
+        for place in range(len("65535")):
             is_there = place < digits.length
-            value = text.byte(digits.start + place) - np.uint8(ord("0"))
-            proved &= ~is_there | (value < 10)
+            value = digit(word, place)
+            proved &= ~is_there | fits(word >> np.uint64(8 * place), b"#")
             port = np.where(is_there, 10 * port + value, port)
         proved &= port <= 65535
-        return cls(head.row[proved], port[proved], is_tls[proved])
+        return cls(head.row[which[proved]], port[proved].astype(np.int32), is_tls[proved])
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,38 +317,35 @@ class _Verdict:
 
     @classmethod
     def prove(cls, text: Text, head: _Head, dialect: Dialect) -> "_Verdict":
-        head = head[text.fits(head.close, b"], ")]
-        status, id_end = _find_status(text, head.end)
+        which = np.flatnonzero(head.is_proved & has(head.after, b"], "))
+        status, id_end = _find_status(text, head.end[which])
         id_start = id_end - _id_length(text, id_end)
-        subject = Spans(head.close + len("], "), id_start - len(",<"))
+        subject = Spans(head.close[which] + len("], "), id_start - len(",<"))
         proved = (status >= 0) & (id_start <= id_end) & (subject.length >= 0)
-        head, subject = head[proved], subject[proved]
-        status, id = status[proved], Spans(id_start[proved], id_end[proved])
 
-        is_zero = text.fits(id.end - 10, b"0" * 10) & (id.length <= len(grammar.ZERO_ID_12))
+        which, subject = which[proved], subject[proved]
+        row, status, id = head.row[which], status[proved], Spans(id_start, id_end)[proved]
+        is_zero = text.has(id.end - 10, b"0" * 10) & (id.length <= len(grammar.ZERO_ID_12))
         has_id = (id.length > 0) & ~is_zero
-        has_gap = (head.peer.length > 0) & (text.byte(head.peer.end - 1) == ord(" "))
-        peer = Spans(head.peer.start, head.peer.end - has_gap)
+        peer = head.peer[which]
+        has_gap = (peer.length > 0) & (text.byte(peer.end - 1) == ord(" "))
+        peer = Spans(peer.start, peer.end - has_gap)
         is_odd = ~has_id & (id.length != len(dialect.no_id))
         is_odd |= has_gap != ((peer.length > 0) & (len(dialect.peer_gap) > 0))
 
-        read = _Subject.read(text, head.row, subject, (status == _ABORT) & ~has_id)
-        outcome = np.select(
-            [status == _OK, status == _TIMEOUT, has_id, read.dnsbl, read.reverse_dns, read.failed],
-            [
-                _VERDICTS.index(verdict)
-                for verdict in (
-                    Verdict.ACCEPTED,
-                    Verdict.TIMEOUT,
-                    Verdict.REJECTED_CONTENT,
-                    Verdict.REJECTED_DNSBL,
-                    Verdict.REJECTED_REVERSE_DNS,
-                    Verdict.REJECTED_AUTH,
-                )
-            ],
-            _VERDICTS.index(Verdict.REJECTED_POLICY),
-        )
-        return cls(head.row, peer, head.row[has_id], id[has_id], status, outcome, is_odd, read)
+        read = _Subject.read(text, row, subject, (status == _ABORT) & ~has_id)
+        outcome = np.full(len(row), _VERDICTS.index(Verdict.REJECTED_POLICY), np.int8)
+        # Where several hold, the one set last is the one that counts.
+        for holds, meaning in (
+            (read.failed, Verdict.REJECTED_AUTH),
+            (read.reverse_dns, Verdict.REJECTED_REVERSE_DNS),
+            (read.dnsbl, Verdict.REJECTED_DNSBL),
+            (has_id, Verdict.REJECTED_CONTENT),
+            (status == _TIMEOUT, Verdict.TIMEOUT),
+            (status == _OK, Verdict.ACCEPTED),
+        ):
+            outcome[holds] = _VERDICTS.index(meaning)
+        return cls(row, peer, row[has_id], id[has_id], status, outcome, is_odd, read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,21 +369,21 @@ class _Subject:
     @classmethod
     def read(cls, text: Text, row: Positions, subject: Spans, refused_at_once: Mask) -> "_Subject":
         def is_sentence(sentence: bytes) -> Mask:
-            return (subject.length == len(sentence)) & text.fits(subject.start, sentence)
+            is_it = refused_at_once & (subject.length == len(sentence))
+            is_it[is_it] = text.has(subject.start[is_it], sentence)
+            return is_it
 
-        dnsbl = refused_at_once & is_sentence(grammar.DNSBL)
-        reverse_dns = refused_at_once & is_sentence(grammar.REVERSE_DNS)
-
-        maybe = np.flatnonzero(text.fits(subject.start, grammar.AUTH))
+        dnsbl, reverse_dns = is_sentence(grammar.DNSBL), is_sentence(grammar.REVERSE_DNS)
+        maybe = np.flatnonzero(text.has(subject.start, grammar.AUTH))
         user_start, mechanism = subject.start[maybe], np.full(len(maybe), -1, np.int8)
         for code, name in enumerate(grammar.MECHANISMS):
             prefix = grammar.AUTH + name + b":"
-            has = text.fits(subject.start[maybe], prefix)
-            mechanism[has] = code
-            user_start[has] += len(prefix)
+            is_it = text.has(subject.start[maybe], prefix)
+            mechanism[is_it] = code
+            user_start[is_it] += len(prefix)
         end = subject.end[maybe]
-        success = text.fits(end - len(grammar.SUCCESS), grammar.SUCCESS)
-        failure = text.fits(end - len(grammar.FAILED), grammar.FAILED)
+        success = text.has(end - len(grammar.SUCCESS), grammar.SUCCESS)
+        failure = text.has(end - len(grammar.FAILED), grammar.FAILED)
         user_end = end - np.where(success, len(grammar.SUCCESS), len(grammar.FAILED))
         is_auth = (mechanism >= 0) & (success | failure) & (user_start <= user_end)
 
@@ -400,16 +406,16 @@ class _Subject:
 
 
 def _find_status(text: Text, end: Positions) -> tuple[Codes, Positions]:
-    """Which of `>,STATUS` each line ends with (-1: none), and where it begins."""
+    """Which of `>,STATUS` each line ends with (-1: none), and where that begins."""
     last = text.word(end - 8)
     status, start = np.full(len(end), -1, np.int8), end.copy()
     for code, word in enumerate(grammar.STATUSES):
         tail = b">," + word
-        has = ends_with(last, tail[-8:])
+        is_it = np.flatnonzero(ends_with(last, tail[-8:]))
         if len(tail) > 8:
-            has &= text.fits(end - len(tail), tail)
-        status[has] = code
-        start[has] -= len(tail)
+            is_it = is_it[text.has(end[is_it] - len(tail), tail)]
+        status[is_it] = code
+        start[is_it] -= len(tail)
     return status, start
 
 
@@ -436,14 +442,12 @@ _NO_HOUR = -1
 
 
 def _seconds_at_hour(day: Words, hour: Words) -> Positions:
-    """Seconds from 1970 to the hour in `[DD/Mon/` and `YYYY:HH:`; `_NO_HOUR` where there is none."""
+    """Seconds from 1970 to the hour in `[DD/Mon/` + `YYYY:HH:`; `_NO_HOUR` if there is none."""
     # Neighbouring lines nearly always share the hour, so dates are read once for each run of it.
     changes = np.ones(len(day), np.bool_)
     changes[1:] = (day[1:] != day[:-1]) | (hour[1:] != hour[:-1])
     prefixes = np.stack([day[changes], hour[changes]], axis=1).astype("<u8").tobytes()
-    hours = [
-        grammar.seconds_at_hour(prefixes[at : at + 16]) for at in range(0, len(prefixes), 16)
-    ]
+    hours = [grammar.seconds_at_hour(prefixes[at : at + 16]) for at in range(0, len(prefixes), 16)]
     seconds = np.array([_NO_HOUR if at is None else at for at in hours], np.int64)
     return seconds[np.cumsum(changes) - 1]
 
@@ -454,38 +458,3 @@ def _is_utf8(content: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _scatter(
-    row: Positions, codes: npt.ArrayLike, count: int, dtype: npt.DTypeLike = np.int8
-) -> npt.NDArray[np.integer]:
-    """`count` codes: each in its row, -1 elsewhere."""
-    scattered = np.full(count, -1, dtype)
-    scattered[row] = codes
-    return scattered
-
-
-def _coded(codes: npt.NDArray[np.integer], words: Sequence[str] | pa.Array) -> pa.DictionaryArray:
-    """Words by their index; null for -1."""
-    indices = pa.array(codes.astype(np.int32), mask=codes < 0)
-    return pa.DictionaryArray.from_arrays(indices, pa.array(words, pa.string()))
-
-
-def _spread(row: Positions, values: npt.NDArray[np.generic], count: int, column: str) -> pa.Array:
-    """`count` values of a column: each in its row, null elsewhere."""
-    spread = np.zeros(count, values.dtype)
-    absent = np.ones(count, np.bool_)
-    spread[row] = values
-    absent[row] = False
-    return pa.array(spread, mask=absent).cast(SCANNED.field(column).type)
-
-
-def _overlay(columns: dict[str, pa.Array], row: Positions, patch: pa.RecordBatch) -> None:
-    """Replace the given rows of the columns by those of a patch, where it says anything."""
-    count = len(columns["kind"])
-    order = np.arange(count)
-    order[row] = np.arange(count, count + len(row))
-    for name in patch.schema.names:
-        if patch[name].null_count < len(row):
-            both = pa.chunked_array([columns[name], patch[name]]).unify_dictionaries()
-            columns[name] = both.combine_chunks().take(pa.array(order))

@@ -40,7 +40,8 @@ EVENTS = _table(
     (
         "port",
         pa.int32(),
-        "Accept lines: the server's listening port (old IPv6 builds: the client's). Null otherwise.",
+        "Accept lines: the server's listening port (old IPv6 builds: the client's)."
+        " Null otherwise.",
     ),
     (
         "tls",
@@ -140,8 +141,8 @@ VERDICTS = pa.schema(
             (
                 "pairing",
                 pa.string(),
-                "only = no other accept of this address in the 10 minutes before; nearest = the most"
-                " recent unanswered one of several; continued = a further message of the address's"
+                "only = no other accept of this address in the 10 minutes before; nearest = the"
+                " most recent unanswered one of several; continued = a further message of the address's"
                 " latest connection within the hour. Null = orphan.",
             ),
         )

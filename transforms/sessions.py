@@ -27,12 +27,12 @@ from transforms.pairing import (
     Timeline,
     match,
 )
-from transforms.schemas import CONNECTIONS, HOURLY_COUNTS, VERDICTS
+from transforms.schemas import HOURLY_COUNTS, VERDICTS
 
 NEEDED = ("line_no", "ts", "client_ip", "verdict")
 """The columns of `EVENTS` that pairing needs; the text columns dictionary-encoded."""
 
-REACH = timedelta(days=3)
+REACH_DAYS = 3
 """No file further away holds a line that could pair with a regular line of a day."""
 
 OUTCOMES = ("accepted", "rejected", "mixed", "no_verdict")
@@ -95,6 +95,7 @@ class Answers:
     def count(
         cls, timeline: Timeline, matches: Matches, is_accepted: Mask, is_rejected: Mask
     ) -> "Answers":
+        """Count the paired verdicts by connection; the masks say which rows are such verdicts."""
         size = len(timeline.client)
         paired = np.flatnonzero(matches.connection >= 0)
 
@@ -127,7 +128,7 @@ class Day:
     """The accepts and verdicts of one host's day and its edges, paired. Arrays: a row each."""
 
     host: str
-    date: date
+    day: date
     file_day: Integers
     """The day of the file that the line is in, in days since 1970."""
     line_no: Integers
@@ -146,7 +147,7 @@ class Day:
             host: the computer name.
             day: the day whose own file is wanted.
             files: columns `NEEDED` of the events of that day, all rows, and of the days within
-                `REACH` of it, at least the rows stamped in the surroundings of its stretch.
+                `REACH_DAYS` of it, at least the rows stamped in the surroundings of its stretch.
         """
         own = stretch(files[day], day)
         parts: list[pa.Table] = []
@@ -175,7 +176,7 @@ class Day:
         matches = match(timeline)
         return cls(
             host=host,
-            date=day,
+            day=day,
             file_day=lines["file_day"].to_numpy(),
             line_no=lines["line_no"].to_numpy(),
             timeline=timeline,
@@ -247,7 +248,7 @@ class Day:
         """How many of the day's connections and verdicts are alike in all that rates and
         quantiles ask: columns of `HOURLY_COUNTS`, one row per combination, sorted.
         """
-        is_own = self.file_day == _day_number(self.date)
+        is_own = self.file_day == _day_number(self.day)
         accept = np.flatnonzero(is_own & ~self.timeline.is_verdict)
         verdict = np.flatnonzero(is_own & self.timeline.is_verdict)
         first_verdict = self.answers.first[accept]
@@ -292,9 +293,9 @@ class Day:
         """The rows of some lines of the day's own file; all lines between them take part."""
         if not len(events):
             return np.empty(0, np.int64)
-        own = np.searchsorted(self.file_day, _day_number(self.date))
+        own = np.searchsorted(self.file_day, _day_number(self.day))
         lines = events["line_no"].to_numpy()
-        own_lines = self.line_no[own:][self.file_day[own:] == _day_number(self.date)]
+        own_lines = self.line_no[own:][self.file_day[own:] == _day_number(self.day)]
         return own + np.searchsorted(own_lines, lines)
 
     def _connection_id(self, row: Integers) -> pa.Array:
@@ -341,8 +342,6 @@ def _words(codes: npt.NDArray[np.integer], words: Sequence[str]) -> pa.Dictionar
     return pa.DictionaryArray.from_arrays(indices, pa.array(words, pa.string()))
 
 
-def _is_one_of(
-    wanted: Collection[str], codes: npt.NDArray[np.int32], words: Sequence[str]
-) -> Mask:
+def _is_one_of(wanted: Collection[str], codes: npt.NDArray[np.int32], words: Sequence[str]) -> Mask:
     # The entry added at the end answers for -1.
     return np.array([word in wanted for word in words] + [False], np.bool_)[codes]

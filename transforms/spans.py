@@ -9,11 +9,14 @@ integers, one at every offset, so that eight bytes of thirty thousand lines are 
 comparing them with a literal is one integer comparison, and picking digits is arithmetic.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+from transforms.columns import spread
 
 Positions = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
@@ -68,18 +71,38 @@ class Text:
         """The eight bytes from each position on; the first is the lowest byte of the word."""
         return self._words[at]
 
+    def has(self, at: Positions, literal: bytes) -> Mask:
+        """Whether `literal`, of any length, stands from each position on."""
+        return self._at_every_word(at, literal, has)
+
     def fits(self, at: Positions, shape: bytes) -> Mask:
-        """Whether `shape` (see `fits`; of any length) fits from each position on."""
-        answer = fits(self.word(at), shape[:8])
-        for offset in range(8, len(shape), 8):
-            # The last load overlaps the one before it, so that none reads beyond the shape.
-            offset = min(offset, len(shape) - 8)
-            answer &= fits(self.word(at + offset), shape[offset : offset + 8])
+        """Whether `shape`, of any length, stands there; a `#` in it is any ASCII digit."""
+        return self._at_every_word(at, shape, fits)
+
+    def _at_every_word(
+        self, at: Positions, wanted: bytes, test: Callable[[Words, bytes], Mask]
+    ) -> Mask:
+        answer = test(self.word(at), wanted[:8])
+        for offset in range(8, len(wanted), 8):
+            # The last load overlaps the one before it, so that none reads beyond what is wanted.
+            offset = min(offset, len(wanted) - 8)
+            answer &= test(self.word(at + offset), wanted[offset : offset + 8])
         return answer
 
     def strings(self, spans: Spans, rows: Positions, count: int) -> pa.StringArray:
         """`count` strings: the span's text in its row, null elsewhere. The text must be UTF-8."""
         return self._gather(pa.string(), spans, rows, count)
+
+    def coded(self, spans: Spans) -> tuple[npt.NDArray[np.int32], pa.StringArray]:
+        """The text of each span as an index into its distinct texts. The text must be UTF-8."""
+        count = len(spans.start)
+        if count:
+            first = self.padded[spans.start[0] : spans.end[0]]
+            is_first = (spans.length == len(first)) & self.has(spans.start, first)
+            if is_first.all():  # as the server's own name nearly always is
+                return np.zeros(count, np.int32), pa.array([first.decode()])
+        encoded = self.strings(spans, np.arange(count), count).dictionary_encode()
+        return encoded.indices.to_numpy(), encoded.dictionary
 
     def binaries(self, spans: Spans, rows: Positions, count: int) -> pa.BinaryArray:
         """`count` byte strings: the span's bytes in its row, null elsewhere."""
@@ -94,20 +117,25 @@ class Text:
         offsets[-1] = self.size
         buffers = [None, pa.py_buffer(offsets), pa.py_buffer(self.padded)]
         alternating = pa.Array.from_buffers(type, 2 * len(rows), buffers)
-        entry = np.zeros(count, np.int32)
-        absent = np.ones(count, np.bool_)
-        entry[rows] = np.arange(0, 2 * len(rows), 2, dtype=np.int32)
-        absent[rows] = False
-        return alternating.take(pa.array(entry, mask=absent))
+        even = np.arange(0, 2 * len(rows), 2, dtype=np.int32)
+        return alternating.take(spread(rows, even, count, pa.int32()))
+
+
+def has(words: Words, literal: bytes) -> Mask:
+    """Whether each word begins with `literal`, which has at most 8 bytes."""
+    answer: Mask = (words << _bits(8 - len(literal))) == _as_word(literal.rjust(8, b"\0"))
+    return answer
 
 
 def fits(words: Words, shape: bytes) -> Mask:
     """Whether each word begins with `shape`: up to 8 bytes, in which `#` stands for any digit."""
-    literal = bytes(0xFF if byte != ord("#") else 0 for byte in shape)
-    expected = _as_word(shape) & _as_word(literal)
-    answer: Mask = (words & _as_word(literal)) == expected
-    if b"#" in shape:
-        answer &= _are_digits(words, bytes(0xFF - byte for byte in literal))
+    literal = bytes(0xFF * (byte != ord("#")) for byte in shape)
+    answer: Mask = (words & _as_word(literal)) == (_as_word(shape) & _as_word(literal))
+    # 0x30–0x39 are the only bytes whose high half is 3 both before and after adding 6; a byte so
+    # high that the sum carries into its neighbour has already failed the first test.
+    digits = bytes(0xFF - byte for byte in literal)
+    high, low, six = (_as_word(bytes(byte & each for byte in digits)) for each in (0xF0, 0x30, 6))
+    answer &= ((words & high) == low) & (((words + six) & high) == low)
     return answer
 
 
@@ -120,14 +148,6 @@ def ends_with(words: Words, literal: bytes) -> Mask:
 def digit(words: Words, place: int) -> npt.NDArray[np.int64]:
     """The value of the digit in the given place (0 = first byte) of each word."""
     return ((words >> _bits(place)) & np.uint64(0x0F)).astype(np.int64)
-
-
-def _are_digits(words: Words, places: bytes) -> Mask:
-    high, low, six = (_as_word(bytes(byte & place for place in places)) for byte in (0xF0, 0x30, 6))
-    # 0x30–0x39 are the only bytes whose high half is 3 both before and after adding 6; a byte so
-    # high that the sum carries into its neighbour has already failed the first test.
-    answer: Mask = ((words & high) == low) & (((words + six) & high) == low)
-    return answer
 
 
 def _as_word(text: bytes) -> np.uint64:

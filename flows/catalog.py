@@ -15,6 +15,7 @@ the four tables are described by `transforms.schemas`.
 """
 
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Collection, Iterator
@@ -31,6 +32,7 @@ from pathlib import Path
 
 import duckdb
 
+from flows.errors import LakeError, printable
 from flows.lake import CATALOG, SCHEMAS, Lake, TableName
 
 STORAGE_VERSION = "v1.0.0"
@@ -39,12 +41,15 @@ STORAGE_VERSION = "v1.0.0"
 SHOWN_ROWS = 20
 """So many offending rows of a check are kept."""
 
+_BATCH_ROWS = 10_000
+
 _STATEMENT = re.compile(
     r"create or replace (?P<kind>view|macro) (?P<name>\w+)(?P<as_table>.* as table$)?"
 )
 _ENTRY = re.compile(r"(?P<takes>takes )?(?P<name>\w+): (?P<text>.+)")
 _SOURCE = re.compile(r"\$(\w+)")
 _WORD = re.compile(r"\w+")
+_PARTITION_FOLDER = re.compile(r"(?<=/)(?:host|date)=[^/]*", re.IGNORECASE)
 _GLOB_SPECIAL = re.compile(r"[*?\[]")
 
 
@@ -130,6 +135,9 @@ def define(connection: duckdb.DuckDBPyConnection, root: str, tables: Collection[
         root: absolute path or URI of the lake, with `/`, without a final one.
         tables: those with at least one file. DuckDB cannot type a glob that matches nothing, so
             the others become empty tables, until their first file is there and this is done again.
+
+    Raises:
+        LakeError: no lake can be at that place.
     """
     for statement in _statements(root, tables):
         connection.execute(statement)
@@ -140,20 +148,20 @@ def refresh(lake: Lake) -> bool:
 
     Returns:
         Whether it had to be replaced: tools that have it open keep what they had.
+
+    Raises:
+        LakeError: no lake can be at that place.
+        OSError: writing failed.
     """
     tables = _filled(lake)
     fingerprint = sha256("\n".join(_statements(lake.store.root, tables)).encode()).hexdigest()
     if _fingerprint(lake) == fingerprint:
         return False
-    with lake.store.replace(CATALOG) as path, closing(duckdb.connect()) as connection:
-        connection.execute(
-            f"attach {literal(str(path))} as catalog (storage_version {literal(STORAGE_VERSION)})"
-        )
-        connection.execute("use catalog")
-        define(connection, lake.store.root, tables)
-        connection.execute(f"create macro catalog_fingerprint() as {literal(fingerprint)}")
-        connection.execute("use memory")
-        connection.execute("detach catalog")
+    with tempfile.TemporaryDirectory(prefix="acceptlake-") as folder:
+        made = Path(folder, CATALOG)
+        _make(made, lake.store.root, tables, fingerprint)
+        with lake.store.replace(CATALOG) as path:
+            shutil.copyfile(made, path)
     return True
 
 
@@ -316,6 +324,11 @@ def _comments(definition: Definition) -> Iterator[str]:
 def _sources(root: str, tables: Collection[str]) -> dict[str, str]:
     """What `$NAME` stands for: of each table its rows and its glob, and the events' footers."""
     sources: dict[str, str] = {}
+    if (folder := _PARTITION_FOLDER.search(root)) is not None:
+        raise LakeError(
+            f"{printable(root)!r} cannot hold a lake: DuckDB would take its folder"
+            f" {folder[0]!r} for a partition; rename it"
+        )
     lake = _GLOB_SPECIAL.sub(r"[\g<0>]", root)
     for table, schema in SCHEMAS.items():
         # The full name at the end keeps files that are still being written out.
@@ -350,19 +363,30 @@ def _fingerprint(lake: Lake) -> str | None:
     return str(row[0]) if row else None
 
 
+def _make(path: Path, root: str, tables: Collection[str], fingerprint: str) -> None:
+    with closing(duckdb.connect()) as connection:
+        connection.execute(
+            f"attach {literal(str(path))} as catalog (storage_version {literal(STORAGE_VERSION)})"
+        )
+        connection.execute("use catalog")
+        define(connection, root, tables)
+        connection.execute(f"create macro catalog_fingerprint() as {literal(fingerprint)}")
+        connection.execute("use memory")
+        connection.execute("detach catalog")  # which also writes the checkpoint
+
+
 def _run(connection: duckdb.DuckDBPyConnection, each: Check) -> CheckResult:
-    result = connection.execute(
-        f"select *, count(*) over () as offences from ({each.sql}) limit {SHOWN_ROWS}"
-    )
-    columns = tuple(column[0] for column in result.description or ())[:-1]
-    rows = result.fetchall()
+    result = connection.execute(each.sql)
+    columns = tuple(column[0] for column in result.description or ())
+    rows = result.fetchmany(SHOWN_ROWS)
+    more = sum(len(batch) for batch in iter(lambda: result.fetchmany(_BATCH_ROWS), []))
     return CheckResult(
         name=each.name,
         severity=each.severity,
         reason=each.reason,
         columns=columns,
-        rows=tuple(tuple(row[:-1]) for row in rows),
-        count=rows[0][-1] if rows else 0,
+        rows=tuple(rows),
+        count=len(rows) + more,
     )
 
 
@@ -372,11 +396,11 @@ def _page(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
     yield from (
         "# Views",
         "",
-        "Made from the headers of the files in `sql/` by `python -m flows.catalog`; the same texts are",
-        "comments in `catalog.duckdb` (`duckdb_views()`, `duckdb_columns()`, `duckdb_functions()`).",
-        "Rates lie between 0 and 1, durations (`_s`) are whole seconds unless they are means, and a",
-        "`date` is the day in the name of the log file. Times are server-local unless their name or",
-        "type says UTC.",
+        "Made from the headers of the files in `sql/` by `python -m flows.catalog`. The same texts",
+        "are comments in `catalog.duckdb`: see `duckdb_views()`, `duckdb_columns()` and",
+        "`duckdb_functions()`. Rates lie between 0 and 1, durations (`…_s`) are in seconds, and a",
+        "`date` is the day in the name of the log file. Times are server-local, those of type",
+        "TIMESTAMP WITH TIME ZONE are exact.",
         "",
     )
     for title, listed in (("Answers", answers), ("Tables and helpers", base)):
@@ -419,11 +443,11 @@ def _call(definition: Definition) -> str:
 
 
 def _types(connection: duckdb.DuckDBPyConnection, definition: Definition) -> dict[str, str]:
-    source = definition.name
-    if definition.kind is Kind.TABLE_MACRO:
-        source += f"({', '.join('null' for _ in definition.parameters)})"
-    described = connection.execute(f"describe select * from {source}").fetchall()
-    return {name: dtype for name, dtype, *_ in described}
+    if definition.kind is Kind.VIEW:
+        relation = connection.view(definition.name)
+    else:
+        relation = connection.table_function(definition.name, [None for _ in definition.parameters])
+    return {name: str(dtype) for name, dtype in zip(relation.columns, relation.types, strict=True)}
 
 
 def _cell(text: str) -> str:

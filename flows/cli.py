@@ -7,9 +7,11 @@ and mistakes must answer at once.
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -92,6 +94,8 @@ def ingest(
         if direct:
             result = night.run(request, night.threads, bars)
         else:
+            # What Prefect logs is in its UI; here the table says it. Read when Prefect is imported.
+            os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
             from flows.nightly import run_as_flow
 
             result = run_as_flow(request, bars)
@@ -99,6 +103,60 @@ def ingest(
         typer.echo(json.dumps(result.summary()))
     terminal.show_night(result, table=not as_json)
     raise typer.Exit(0 if result.is_good else SOME_FAILED)
+
+
+@app.command()
+def serve(
+    source: Source,
+    lake: LakeOption,
+    host: Annotated[
+        str | None, typer.Option(help="Server name, for logs that lie in no computer folder.")
+    ] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option(help="Time zone of the servers. [default: as in the lake, or Asia/Tokyo]"),
+    ] = None,
+    cron: Annotated[str, typer.Option(help="When, as a cron expression.")] = "20 0 * * *",
+    cron_zone: Annotated[
+        str, typer.Option(help="Time zone of the cron expression.")
+    ] = "Asia/Tokyo",
+    port: Annotated[
+        int, typer.Option(help="Of Prefect's server and UI, if PREFECT_API_URL is not set.")
+    ] = 4200,
+) -> None:
+    """Ingest every night, until stopped; nights that were missed are made up for by the next."""
+    from flows.serve import serve
+
+    serve(source=source, lake=lake, host=host, zone=zone, cron=cron, cron_zone=cron_zone, port=port)
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="One SQL statement; - reads it from stdin.")],
+    lake: LakeOption,
+    form: Annotated[
+        str, typer.Option("--format", help="table, csv, json or parquet.", metavar="FORMAT")
+    ] = "table",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write there, not to stdout.")
+    ] = None,
+    spreadsheet: Annotated[
+        bool,
+        typer.Option(
+            "--spreadsheet", help="In CSV, keep spreadsheets from taking values for formulas."
+        ),
+    ] = False,
+) -> None:
+    """Ask the lake; nothing can be written, and nothing outside it read."""
+    from flows import query as queries
+    from flows.lake import Lake
+
+    if form not in list(queries.Format):
+        raise AcceptlakeError(f"unknown format {form!r}: choose table, csv, json or parquet")
+    statement = sys.stdin.read() if query == "-" else query
+    source = Lake.at(lake, must_exist=True)
+    with _output(output) as target:
+        queries.query(source, statement, target, queries.Format(form), for_spreadsheet=spreadsheet)
 
 
 @app.command("export-log")
@@ -134,6 +192,22 @@ def verify(
         failures += not finding.is_good
         typer.echo(f"{finding.name}: {finding.text}", err=not finding.is_good)
     raise typer.Exit(SOME_FAILED if failures else 0)
+
+
+@contextmanager
+def _output(path: Path | None) -> Iterator[BinaryIO]:
+    """Stdout, or a file that appears when it is complete."""
+    if path is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    pending = path.with_name(f".{path.name}.tmp")
+    try:
+        with pending.open("wb") as target:
+            yield target
+        pending.replace(path)
+    finally:
+        pending.unlink(missing_ok=True)
 
 
 def _date(moment: datetime | None) -> date | None:

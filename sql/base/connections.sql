@@ -5,8 +5,8 @@
 -- date: Day in the name of the log file.
 create or replace view connections as
 select
-    host,
-    date,
+    cast(host as varchar) as host,
+    cast(date as date) as date,
     cast(connection_id as varchar) as connection_id,
     cast(line_no as bigint) as line_no,
     cast(connected_at as timestamp) as connected_at,

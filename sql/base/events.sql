@@ -6,8 +6,8 @@
 -- date: Day in the name of the log file.
 create or replace view events as
 select
-    host,
-    date,
+    cast(host as varchar) as host,
+    cast(date as date) as date,
     cast(line_no as bigint) as line_no,
     cast(kind as varchar) as kind,
     cast(ts as timestamp) as ts,

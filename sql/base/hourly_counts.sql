@@ -6,8 +6,8 @@
 -- date: Day in the name of the log file.
 create or replace view hourly_counts as
 select
-    host,
-    date,
+    cast(host as varchar) as host,
+    cast(date as date) as date,
     cast(hour as integer) as hour,
     cast(subject as varchar) as subject,
     cast(class as varchar) as class,

@@ -7,8 +7,8 @@
 -- date: Day in the name of the log file.
 create or replace view verdicts as
 select
-    host,
-    date,
+    cast(host as varchar) as host,
+    cast(date as date) as date,
     cast(line_no as bigint) as line_no,
     cast(ts as timestamp) as ts,
     cast(ts_utc as timestamptz) as ts_utc,

@@ -1,20 +1,21 @@
 -- grain: client_ip
--- Addresses that guess passwords: ten or more failed logins, over the whole lake. The ones to look
--- at first have a success after many failures. Of several tries in one session the log has only
--- the last, so there were more.
+-- Addresses that guess passwords: at some time ten or more logins failed within 24 hours. The ones
+-- to look at first have a success after so many. Of several tries in one session the log has only
+-- the last, so there were more. An office behind one address can be here, too.
 --
 -- client_ip: Address of the SMTP client.
--- failures: AUTH that failed.
+-- failures: AUTH that failed, over the whole lake.
+-- most_failures_a_day: The most of them within 24 hours, on any host.
 -- users_tried: Different user names that failed.
 -- successes: AUTH that succeeded. From 4.AN on every message of a session repeats its AUTH.
 -- successes_after_failures: Of the successes, those with ten or more failures of the same address
---   in the 24 hours before them, on any host.
+--   in the 24 hours before them.
 -- users_entered: The different user names of these, comma-separated. Null = none.
 -- days: Different days with a failure, by the name of the log file.
 -- first_failure_at: Stamp of the first failure, server-local.
 -- last_failure_at: Stamp of the last failure, server-local.
 create or replace view auth_brute_force as
-with guessers as (
+with failing as (
     select client_ip
     from verdicts
     where not auth_success
@@ -25,7 +26,7 @@ with guessers as (
 logins as (
     select client_ip, date, ts, auth_user, auth_success
     from verdicts
-    semi join guessers using (client_ip)
+    semi join failing using (client_ip)
     where auth_success is not null
 ),
 
@@ -44,6 +45,7 @@ final as (
     select
         client_ip,
         count(*) filter (where not auth_success) as failures,
+        max(recent_failures) as most_failures_a_day,
         count(distinct auth_user) filter (where not auth_success) as users_tried,
         count(*) filter (where auth_success) as successes,
         count(*) filter (
@@ -57,6 +59,7 @@ final as (
         max(ts) filter (where not auth_success) as last_failure_at
     from in_time
     group by client_ip
+    having max(recent_failures) >= 10
 )
 
 select * from final order by successes_after_failures desc, failures desc, client_ip;

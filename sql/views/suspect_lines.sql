@@ -55,18 +55,30 @@ strangers as (
     where connection_id is null
 ),
 
-never_connected as (
-    select host, date, line_no
+-- Joined on equality where it matters: DuckDB 1.1 loses rows of an anti join on ranges.
+near_connections as (
+    select distinct strangers.host, strangers.date, strangers.line_no
     from strangers
-    semi join partitions
-        on partitions.table_name = 'connections'
-        and partitions.host = strangers.host
-        and partitions.date = cast(strangers.ts - interval 1 hour as date)
-    anti join connections
+    join connections
         on connections.host = strangers.host
         and connections.client_ip = strangers.client_ip
         and connections.connected_at >= strangers.ts - interval 1 hour
         and connections.connected_at <= strangers.ts + interval 1 hour
+),
+
+logs as (
+    select host, date
+    from partitions
+    where table_name = 'connections'
+),
+
+never_connected as (
+    select host, date, line_no
+    from strangers
+    semi join logs
+        on logs.host = strangers.host
+        and logs.date = cast(strangers.ts - interval 1 hour as date)
+    anti join near_connections using (host, date, line_no)
 ),
 
 suspects as (

@@ -8,8 +8,9 @@
 -- dnsbl_rejections: Of the rejected, those for a DNSBL entry (B-3).
 -- auth_failures: AUTH that failed, whatever the verdict.
 -- senders: Different envelope senders used.
--- first_seen: Earliest stamp of any of its verdicts, server-local.
--- last_seen: Latest stamp of any of its verdicts, server-local.
+-- first_seen: Earliest stamp of any of its verdicts, server-local, of those at most a day off the
+--   day of their log file. Null = none.
+-- last_seen: Latest such stamp. Null = none.
 create or replace view top_rejected_clients as
 with final as (
     select
@@ -21,8 +22,8 @@ with final as (
         count(*) filter (where verdict = 'rejected_dnsbl') as dnsbl_rejections,
         count(*) filter (where not auth_success) as auth_failures,
         count(distinct sender) as senders,
-        min(ts) as first_seen,
-        max(ts) as last_seen
+        min(ts) filter (where cast(ts as date) between date - 1 and date + 1) as first_seen,
+        max(ts) filter (where cast(ts as date) between date - 1 and date + 1) as last_seen
     from verdicts
     group by client_ip
     having count(*) filter (where starts_with(verdict, 'rejected_')) > 0

@@ -9,8 +9,9 @@
 -- rejection_rate: rejected / all verdicts of the domain, timeouts included.
 -- senders: Different senders of the domain.
 -- client_ips: Different addresses they came from.
--- first_seen: Earliest stamp of any of its verdicts, server-local.
--- last_seen: Latest stamp of any of its verdicts, server-local.
+-- first_seen: Earliest stamp of any of its verdicts, server-local, of those at most a day off the
+--   day of their log file. Null = none.
+-- last_seen: Latest such stamp. Null = none.
 create or replace view top_rejected_domains as
 with final as (
     select
@@ -21,8 +22,8 @@ with final as (
             / count(*) as rejection_rate,
         count(distinct sender) as senders,
         count(distinct client_ip) as client_ips,
-        min(ts) as first_seen,
-        max(ts) as last_seen
+        min(ts) filter (where cast(ts as date) between date - 1 and date + 1) as first_seen,
+        max(ts) filter (where cast(ts as date) between date - 1 and date + 1) as last_seen
     from verdicts
     where sender_domain is not null
     group by domain

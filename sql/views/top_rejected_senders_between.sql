@@ -11,8 +11,9 @@
 -- accepted: Verdicts accepted.
 -- rejection_rate: rejected / all verdicts of the sender, timeouts included.
 -- client_ips: Different addresses it came from.
--- first_seen: Earliest stamp of any of its verdicts, server-local.
--- last_seen: Latest stamp of any of its verdicts, server-local.
+-- first_seen: Earliest stamp of any of its verdicts, server-local, of those at most a day off the
+--   day of their log file. Null = none.
+-- last_seen: Latest such stamp. Null = none.
 create or replace macro top_rejected_senders_between(from_date, to_date, n) as table
 with final as (
     select
@@ -23,8 +24,8 @@ with final as (
         cast(count(*) filter (where starts_with(verdict, 'rejected_')) as double)
             / count(*) as rejection_rate,
         count(distinct client_ip) as client_ips,
-        min(ts) as first_seen,
-        max(ts) as last_seen
+        min(ts) filter (where cast(ts as date) between date - 1 and date + 1) as first_seen,
+        max(ts) filter (where cast(ts as date) between date - 1 and date + 1) as last_seen
     from verdicts
     where
         sender is not null

@@ -122,7 +122,7 @@ mentioned as (
         date = cast(on_date as date)
         and kind = 'malformed'
         and trim(wanted, '<>') <> ''
-        and contains(printable(raw), trim(wanted, '<>'))
+        and contains(lower(printable(raw)), lower(trim(wanted, '<>')))
 ),
 
 chosen as (

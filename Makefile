@@ -1,0 +1,59 @@
+# Needs python3 (3.11 or later) and make; everything else goes into .venv.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint types tests format lock sample clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := data/demo
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: .venv/.ready  ## make the virtual environment
+
+# What takes long depends on the lock alone; the package itself is only linked.
+.venv/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "acceptlake needs Python 3.11 or later; set PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "setting up .venv (once, about a minute)"
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup  ## run the nightly flow on data/sample and print the answers
+	@rm -rf $(DEMO)
+	@PREFECT_HOME=$(CURDIR)/data/prefect $(BIN)/acceptlake ingest data/sample --lake $(DEMO)
+	@for question in \
+	    "select date, connections, verdicts, round(verdict_acceptance_rate, 3) as verdict_acceptance_rate, round(connection_acceptance_rate, 3) as connection_acceptance_rate from acceptance_rate_daily order by host, date" \
+	    "select sender, rejected, accepted, round(rejection_rate, 3) as rejection_rate from top_rejected_senders limit 5" \
+	    "select date, verdict, pairs, p50_s, p95_s, max_s from connection_to_verdict_latency order by host, date, verdict limit 10"; \
+	do echo; echo "> $$question"; $(BIN)/acceptlake sql "$$question" --lake $(DEMO); done
+
+test: setup check  ## set up and run all checks
+check: lint types tests
+
+lint:
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+types:
+	@$(BIN)/mypy
+
+tests:
+	@$(BIN)/pytest
+
+format: setup  ## format and mend what can be mended
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: setup  ## pin the newest versions that pyproject.toml allows (needs uv)
+	@uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade \
+	    --generate-hashes --no-annotate --no-header --no-emit-index-url --output-file requirements.lock
+
+sample: setup  ## make data/sample anew
+	@rm -rf data/sample
+	@$(BIN)/acceptlake simulate data/sample --edition 4an --days 3 --connections 800 --seed 7 --hostility 0.02
+
+clean:  ## remove what was made
+	@rm -rf .venv data/demo data/prefect .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,214 @@
+"""SQL from the command line: it can read the lake, and nothing else; it can write nowhere.
+
+Two walls stand behind each other. Only a statement that selects is run at all; and the connection
+it runs in may open nothing outside the lake, install nothing, and change no setting.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, BinaryIO, TextIO
+from uuid import UUID
+
+import duckdb
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flows import catalog
+from flows.errors import QueryError, printable
+from flows.lake import Lake
+from transforms.grammar import decode_text
+
+_BATCH_ROWS = 10_000
+_WIDE = 1 << 14
+_EXPLAIN = re.compile(r"\s*explain\b(?:\s+analyze\b|\s*\([^()]*\))?", re.IGNORECASE)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Format(StrEnum):
+    """How rows are written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+def query(
+    lake: Lake, sql: str, target: BinaryIO, form: Format, *, for_spreadsheet: bool = False
+) -> None:
+    """Run a query and write its rows as they come, however many they are.
+
+    Args:
+        lake: what can be read.
+        sql: one statement that selects, or EXPLAIN of one.
+        target: where to write; UTF-8 but for Parquet.
+        form: as what.
+        for_spreadsheet: in CSV, put `'` before what a spreadsheet would take for a formula.
+
+    Raises:
+        QueryError: the statement is wrong, or does more than read the lake.
+    """
+    statement = _only_reading(sql)
+    with closing(catalog.connect(lake)) as connection:
+        _confine(connection, lake)
+        try:
+            if form is Format.PARQUET:
+                _write_parquet(connection, statement, target)
+                return
+            result = connection.execute(statement)
+            columns = [printable(column[0]) for column in result.description or ()]
+            rows = _rows(result)
+            with _text(target) as text:
+                match form:
+                    case Format.CSV:
+                        _write_csv(columns, rows, text, for_spreadsheet=for_spreadsheet)
+                    case Format.JSON:
+                        _write_json(columns, rows, text)
+                    case _:
+                        _write_table(columns, rows, text)
+        except duckdb.Error as error:
+            raise QueryError(_message(error)) from error
+
+
+def _only_reading(sql: str) -> str:
+    """The statement, if it is one and reads."""
+    statements = _parse(sql)
+    if len(statements) != 1:
+        raise QueryError(f"expected one SQL statement, not {len(statements)}")
+    kind = statements[0].type
+    if kind == duckdb.StatementType.EXPLAIN:
+        # EXPLAIN ANALYZE runs what it explains.
+        explained = _parse(_EXPLAIN.sub("", sql, count=1))
+        kind = explained[0].type if len(explained) == 1 else kind
+    if kind != duckdb.StatementType.SELECT:
+        raise QueryError(
+            f"only statements that select can be run, not {kind.name}; to change or keep anything,"
+            " open catalog.duckdb in DuckDB yourself"
+        )
+    return sql
+
+
+def _parse(sql: str) -> list[duckdb.Statement]:
+    try:
+        return duckdb.extract_statements(sql)
+    except duckdb.Error as error:
+        raise QueryError(_message(error)) from error
+
+
+def _confine(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    connection.execute("set autoinstall_known_extensions = false")
+    connection.execute("set autoload_known_extensions = false")
+    folder = catalog.literal(f"{lake.store.root}/")
+    connection.execute(f"set allowed_directories = [{folder}]")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+
+
+def _rows(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    while batch := result.fetchmany(_BATCH_ROWS):
+        yield from batch
+
+
+def _write_csv(
+    columns: Sequence[str], rows: Iterator[tuple[Any, ...]], text: TextIO, *, for_spreadsheet: bool
+) -> None:
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        cells = [_plain(value) for value in row]
+        if for_spreadsheet:
+            cells = [
+                f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+                for cell in cells
+            ]
+        writer.writerow(cells)
+
+
+def _write_json(columns: Sequence[str], rows: Iterator[tuple[Any, ...]], text: TextIO) -> None:
+    """One array of objects, an object a line."""
+    separator = "[\n"
+    for row in rows:
+        values = map(_plain, row)
+        text.write(separator)
+        text.write(json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False))
+        separator = ",\n"
+    text.write("[]\n" if separator == "[\n" else "\n]\n")
+
+
+def _write_table(columns: Sequence[str], rows: Iterator[tuple[Any, ...]], text: TextIO) -> None:
+    table = Table(header_style="bold")
+    is_number = [True] * len(columns)
+    body = []
+    for row in rows:
+        is_number = [
+            number and (value is None or isinstance(value, int | float | Decimal))
+            for number, value in zip(is_number, row, strict=True)
+        ]
+        body.append([_cell(value) for value in row])
+    for column, number in zip(columns, is_number, strict=True):
+        table.add_column(Text(column), justify="right" if number else "left", overflow="fold")
+    for cells in body:
+        table.add_row(*cells)
+    # Off a terminal nobody folds lines, and a cut value would be a wrong one.
+    Console(file=text, width=None if text.isatty() else _WIDE).print(table)
+
+
+def _cell(value: object) -> Text:
+    # Line by line, for a query plan is a picture. A value cannot break out of its cell.
+    lines = "" if value is None else str(_plain(value))
+    return Text("\n".join(printable(line) for line in lines.split("\n")))
+
+
+def _write_parquet(connection: duckdb.DuckDBPyConnection, statement: str, target: BinaryIO) -> None:
+    relation = connection.sql(statement)
+    if relation is None:
+        raise QueryError("the statement has no rows to write")
+    with relation.to_arrow_reader(_BATCH_ROWS) as reader:
+        with pq.ParquetWriter(target, reader.schema, compression="zstd") as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+
+
+def _plain(value: object) -> object:
+    """A value as JSON, CSV and people know it."""
+    match value:
+        case datetime():
+            return value.isoformat(sep=" ")
+        case date() | time():
+            return value.isoformat()
+        case timedelta() | UUID():
+            return str(value)
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case bytes():
+            return decode_text(value)
+        case list():
+            return [_plain(item) for item in value]
+        case dict():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case _:
+            return value
+
+
+@contextmanager
+def _text(target: BinaryIO) -> Iterator[TextIO]:
+    text = io.TextIOWrapper(target, encoding="utf-8", errors="backslashreplace", newline="")
+    try:
+        yield text
+        text.flush()
+    finally:
+        text.detach()
+
+
+def _message(error: duckdb.Error) -> str:
+    """What DuckDB says, in one line and without its picture of where."""
+    return " ".join(str(error).partition("\n\nLINE ")[0].split())

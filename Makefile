@@ -17,7 +17,7 @@ setup: .venv/.ready  ## make the virtual environment
 	    || { echo "acceptlake needs Python 3.11 or later; set PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "setting up .venv (once, about a minute)"
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -6,13 +6,12 @@ Prefect's UI. Logs that have not changed never become tasks.
 """
 
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
-from prefect import State, flow, task
+from prefect import State, Task, flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
@@ -27,7 +26,7 @@ from flows.night import State as LogState
 from flows.prefect_server import prefect_api
 
 _RETRIES = 3
-_RETRY_PAUSES_S = [1, 5, 25]
+_RETRY_PAUSES_S = [1.0, 5.0, 25.0]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -43,12 +42,15 @@ class _Unwatched:
     def done(self, day: LogDay) -> None: ...
 
 
-_watch: ContextVar[Watch] = ContextVar("watch", default=_Unwatched())  # noqa: B039  (has no state)
+# Prefect's flow() takes runners of any future, but says so of one kind only.
+_a_task_a_core: Any = ThreadPoolTaskRunner(max_workers=CORES)
+# A flow's parameters are data, so who watches it is told another way; the last one counts.
+_watches: list[Watch] = [_Unwatched()]
 
 
 @flow(
     name="acceptlake-nightly",
-    task_runner=ThreadPoolTaskRunner(max_workers=CORES),
+    task_runner=_a_task_a_core,
     persist_result=False,
 )
 def nightly(
@@ -69,7 +71,7 @@ def nightly(
         `Night` in both cases.
     """
     request = Request(Path(source), lake, host, since, until, zone, force, allow_shrink, wait)
-    night = run(request, _each_a_task, _watch.get())
+    night = run(request, _each_a_task, _watches[-1])
     create_markdown_artifact(key="acceptlake-night", markdown=to_markdown(night))
     ingested, failed = night.count(LogState.INGESTED), night.count(LogState.FAILED)
     message = f"{ingested} ingested, {night.count(LogState.UNCHANGED)} unchanged, {failed} failed"
@@ -83,13 +85,13 @@ def run_as_flow(request: Request, watch: Watch) -> Night:
         AcceptlakeError: as `flows.night.run`; or Prefect's server does not start.
     """
     parameters = asdict(request) | {"source": str(request.source)}
-    token = _watch.set(watch)
+    _watches.append(watch)
     try:
         with prefect_api():
             state = nightly(**parameters, return_state=True)
             result = state.result(raise_on_failure=False)
     finally:
-        _watch.reset(token)
+        _watches.pop()
     if isinstance(result, Night):
         return result
     if isinstance(result, Exception):
@@ -101,7 +103,7 @@ def _each_a_task(
     name: str, step: Callable[[Item], Result], items: Sequence[Item]
 ) -> list[Result | Exception]:
     """A `flows.night.Each`."""
-    work = task(
+    work = Task(
         step,
         name=name,
         retries=_RETRIES,

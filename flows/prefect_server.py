@@ -62,7 +62,7 @@ def _server(port: int | None) -> Iterator[str]:
             " or choose another with --port"
         )
     url = f"http://{_HOST}:{port}/api"
-    child = subprocess.Popen(
+    child = subprocess.Popen(  # noqa: S603  (all of it is ours)
         [sys.executable, "-m", "flows.prefect_server", str(port), mode],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

@@ -172,10 +172,10 @@ def _write_parquet(connection: duckdb.DuckDBPyConnection, statement: str, target
     relation = connection.sql(statement)
     if relation is None:
         raise QueryError("the statement has no rows to write")
-    with relation.to_arrow_reader(_BATCH_ROWS) as reader:
-        with pq.ParquetWriter(target, reader.schema, compression="zstd") as writer:
-            for batch in reader:
-                writer.write_batch(batch)
+    reader = relation.to_arrow_reader(_BATCH_ROWS)
+    with reader, pq.ParquetWriter(target, reader.schema, compression="zstd") as writer:
+        for batch in reader:
+            writer.write_batch(batch)
 
 
 def _plain(value: object) -> object:

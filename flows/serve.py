@@ -8,8 +8,8 @@ time, with the others cancelled, keeps that to one.
 from pathlib import Path
 
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.flows import EntrypointType
 from prefect.schedules import Cron
+from prefect.types.entrypoint import EntrypointType
 
 from flows.discover import discover
 from flows.errors import AcceptlakeError

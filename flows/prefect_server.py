@@ -124,6 +124,7 @@ def _serve(port: int, mode: str) -> None:
     if mode == "for-a-run":
         os.environ["PREFECT__SERVER_EPHEMERAL"] = "1"  # no scheduler, no late-run marking
         os.environ["PREFECT_UI_ENABLED"] = "0"
+    os.environ["PREFECT_UI_API_URL"] = f"http://{_HOST}:{port}/api"  # else the UI asks port 4200
     os.environ["PREFECT__SERVER_FINAL"] = "1"
     import uvicorn
 

@@ -406,7 +406,7 @@ def _page(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
     for title, listed in (("Answers", answers), ("Tables and helpers", base)):
         yield from (f"## {title}", "", "| name | a row per |", "|---|---|")
         for each in listed:
-            yield f"| [`{_call(each)}`](#{each.name}) | {each.grain} |"
+            yield f"| [`{call(each)}`](#{each.name}) | {each.grain} |"
         yield ""
     yield from (
         "## Checks",
@@ -418,7 +418,7 @@ def _page(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
     for check in checks():
         yield f"| `{check.name}` | {check.severity} | {_cell(check.reason)} |"
     for each in (*answers, *base):
-        yield from ("", f"## {each.name}", "", f"{each.kind.capitalize()} `{_call(each)}`.")
+        yield from ("", f"## {each.name}", "", f"{each.kind.capitalize()} `{call(each)}`.")
         yield from (each.description, "")
         if each.parameters:
             yield from ("| parameter | |", "|---|---|")
@@ -436,7 +436,8 @@ def _listed(*, is_base: bool) -> list[Definition]:
     return [definition for definition in definitions() if definition.is_base is is_base]
 
 
-def _call(definition: Definition) -> str:
+def call(definition: Definition) -> str:
+    """How a view or macro is written in a query."""
     if definition.kind is Kind.VIEW:
         return definition.name
     return f"{definition.name}({', '.join(each.name for each in definition.parameters)})"

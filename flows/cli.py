@@ -210,6 +210,64 @@ def _output(path: Path | None) -> Iterator[BinaryIO]:
         pending.unlink(missing_ok=True)
 
 
+@app.command()
+def check(lake: LakeOption) -> None:
+    """Run all checks of the data and show the rows that offend."""
+    from flows import catalog, terminal
+    from flows.lake import Lake
+
+    results = [each for each in catalog.check(Lake.at(lake, must_exist=True)) if each.count]
+    terminal.show_checks(results)
+    raise typer.Exit(SOME_FAILED if any(each.severity == "fail" for each in results) else 0)
+
+
+@app.command()
+def views() -> None:
+    """List the views and macros, and what a row of each is."""
+    from flows import terminal
+
+    terminal.show_views()
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(help="New folder for acceptlog/ and truth.jsonl.")],
+    edition: Annotated[
+        str, typer.Option(help="win (before 4.AN), bsd, or 4an.", metavar="EDITION")
+    ] = "win",
+    hosts: Annotated[
+        list[str] | None, typer.Option("--host", help="Computer name; may be repeated.")
+    ] = None,
+    first_day: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%d"], help="Day of the first log.")
+    ] = datetime(2026, 6, 1),  # noqa: B008, DTZ001  (a constant, and only its date counts)
+    days: Annotated[int, typer.Option(help="How many.")] = 2,
+    connections: Annotated[int, typer.Option(help="Connections per host and working day.")] = 5_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    hostility: Annotated[float, typer.Option(help="Share of odd lines, 0 to 1.")] = 0.002,
+    no_truth: Annotated[
+        bool, typer.Option("--no-truth", help="Only the logs; for large volumes.")
+    ] = False,
+) -> None:
+    """Write realistic logs whose truth is known."""
+    from flows.simulate import Edition, Plan, simulate
+
+    try:
+        plan = Plan(
+            edition=Edition(edition),
+            hosts=tuple(hosts or ["MX1"]),
+            first_day=first_day.date(),
+            days=days,
+            connections_per_day=connections,
+            seed=seed,
+            hostility=hostility,
+        )
+        made = simulate(out, plan, truth=not no_truth)
+    except (ValueError, FileExistsError) as error:
+        raise AcceptlakeError(str(error)) from error
+    typer.echo(f"{made.lines:,} lines in {len(made.files)} logs, {made.bytes / 1e6:,.1f} MB")
+
+
 def _date(moment: datetime | None) -> date | None:
     return moment.date() if moment else None
 

@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from transforms.scribe import Chunk, chunks
-from transforms.traffic import Edition, Fate, Plan
+from transforms.simulation.scribe import Chunk, chunks
+from transforms.simulation.traffic import Edition, Fate, Plan
 
 __all__ = ["Edition", "Fate", "Plan", "Summary", "simulate"]
 

@@ -16,7 +16,9 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
+from flows.catalog import CheckResult, call, definitions
 from flows.discover import LogDay
 from flows.errors import printable
 from flows.night import Night, Outcome, State
@@ -125,3 +127,33 @@ def show_night(night: Night, *, table: bool) -> None:
             style="red" if check.severity == "fail" else "yellow",
             markup=False,
         )
+
+
+def show_checks(checks: Sequence[CheckResult]) -> None:
+    """Print what checks found, with the rows that offend."""
+    console = Console()
+    for check in checks:
+        style = "red" if check.severity == "fail" else "yellow"
+        console.print(Text(f"{check.name}: {check.severity}, {check.count:,} rows", style=style))
+        console.print(Text(check.reason))
+        table = Table(header_style="bold")
+        for column in check.columns:
+            table.add_column(Text(column))
+        for row in check.rows:
+            table.add_row(*(Text(printable(str(value))) for value in row))
+        if len(check.rows) < check.count:
+            table.caption = f"the first {len(check.rows)} of {check.count:,} rows"
+        console.print(table)
+    if not checks:
+        console.print("All checks passed.")
+
+
+def show_views() -> None:
+    """Print the views and macros with their grain and what they answer."""
+    table = Table(header_style="bold", show_lines=True)
+    for column in ("name", "kind", "a row per", "what it answers"):
+        table.add_column(column, overflow="fold")
+    for each in definitions():
+        if not each.is_base:
+            table.add_row(*map(Text, (call(each), each.kind, each.grain, each.description)))
+    Console().print(table)

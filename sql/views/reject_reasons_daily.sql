@@ -23,8 +23,14 @@ final as (
         date,
         verdict,
         cast(verdicts as bigint) as verdicts,
-        cast(verdicts as double) / sum(verdicts) over (partition by host, date) as share
+        cast(verdicts as double) / sum(verdicts) over whole_day as share
     from reasons
+    -- Ordered, or DuckDB 2.0 makes a join of it and opens the files of every day.
+    window whole_day as (
+        partition by host, date
+        order by verdict
+        rows between unbounded preceding and unbounded following
+    )
 )
 
 select * from final order by host, date, verdict;

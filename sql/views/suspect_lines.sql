@@ -49,36 +49,32 @@ broken as (
     where not is_head and follows_head and lines_since <= 512
 ),
 
-strangers as (
-    select host, date, line_no, client_ip, ts
-    from verdicts
-    where connection_id is null
-),
-
--- Joined on equality where it matters: DuckDB 1.1 loses rows of an anti join on ranges.
-near_connections as (
-    select distinct strangers.host, strangers.date, strangers.line_no
-    from strangers
-    join connections
-        on connections.host = strangers.host
-        and connections.client_ip = strangers.client_ip
-        and connections.connected_at >= strangers.ts - interval 1 hour
-        and connections.connected_at <= strangers.ts + interval 1 hour
-),
-
 logs as (
     select host, date
     from partitions
     where table_name = 'connections'
 ),
 
-never_connected as (
-    select host, date, line_no
-    from strangers
+strangers as (
+    select host, date, line_no, client_ip, ts
+    from verdicts
     semi join logs
-        on logs.host = strangers.host
-        and logs.date = cast(strangers.ts - interval 1 hour as date)
-    anti join near_connections using (host, date, line_no)
+        on logs.host = verdicts.host
+        and logs.date = cast(verdicts.ts - interval 1 hour as date)
+    where connection_id is null
+),
+
+-- As an anti join this would lose rows in DuckDB 1.1.
+never_connected as (
+    select strangers.host, strangers.date, strangers.line_no
+    from strangers
+    left join connections
+        on connections.host = strangers.host
+        and connections.client_ip = strangers.client_ip
+        and connections.connected_at >= strangers.ts - interval 1 hour
+        and connections.connected_at <= strangers.ts + interval 1 hour
+    group by strangers.host, strangers.date, strangers.line_no
+    having count(connections.client_ip) = 0
 ),
 
 suspects as (

@@ -1,7 +1,7 @@
 """What the receiver writes down: lines of simulated traffic as bytes, with what each of them says.
 
 Also what goes wrong on paper: writers that cut or overwrite each other's lines, special builds
-that print debug lines, clients that forge lines through AUTH. Like `transforms.traffic`, and for
+that print debug lines, clients that forge lines through AUTH. Like `transforms.simulation.traffic`, and for
 the same reason, this shares nothing with the parser: all literals of the format are here again.
 
 A line is joined from a fixed number of fragments, each looked up in a table, so that millions of
@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.cast import Cast, Deck, Dice, cast_for
-from transforms.traffic import (
+from transforms.simulation.cast import Cast, Deck, Dice, cast_for
+from transforms.simulation.traffic import (
     DAY_MS,
     FATES,
     IMPLICIT_TLS_PORT,

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -211,6 +211,48 @@ def _output(path: Path | None) -> Iterator[BinaryIO]:
 
 
 @app.command()
+def replay(
+    lake: LakeOption,
+    zone: Annotated[
+        str | None, typer.Option(help="Another time zone of the servers. [default: as it was]")
+    ] = None,
+) -> None:
+    """Parse anew, from the lake itself, what an older parser has read."""
+    from flows import night, terminal
+
+    result = night.replay(lake, zone, night.threads)
+    terminal.show_night(result, table=True)
+    raise typer.Exit(0 if result.is_good else SOME_FAILED)
+
+
+@app.command()
+def prune(
+    source: Source,
+    lake: LakeOption,
+    older_than: Annotated[
+        str, typer.Option(help="Age of the logs to delete, such as 400d.", metavar="DAYS")
+    ],
+    host: Annotated[
+        str | None, typer.Option(help="Server name, for logs that lie in no computer folder.")
+    ] = None,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Delete; without it, only say what would be.")
+    ] = False,
+) -> None:
+    """Delete source logs that the lake gives back byte for byte."""
+    from flows import prune as pruning
+
+    if not older_than.removesuffix("d").isdecimal():
+        raise AcceptlakeError(f"cannot read the age {older_than!r}; write days, such as 400d")
+    age = timedelta(days=int(older_than.removesuffix("d")))
+    kept = 0
+    for finding in pruning.prune(source, host, lake, age, delete=delete):
+        kept += not finding.is_good
+        typer.echo(f"{finding.name}: {finding.text}", err=not finding.is_good)
+    raise typer.Exit(SOME_FAILED if kept else 0)
+
+
+@app.command()
 def check(lake: LakeOption) -> None:
     """Run all checks of the data and show the rows that offend."""
     from flows import catalog, terminal
@@ -240,7 +282,7 @@ def simulate(
     ] = None,
     first_day: Annotated[
         datetime, typer.Option(formats=["%Y-%m-%d"], help="Day of the first log.")
-    ] = datetime(2026, 6, 1),  # noqa: B008, DTZ001  (a constant, and only its date counts)
+    ] = datetime(2026, 6, 1),
     days: Annotated[int, typer.Option(help="How many.")] = 2,
     connections: Annotated[int, typer.Option(help="Connections per host and working day.")] = 5_000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,

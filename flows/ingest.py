@@ -8,6 +8,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -17,11 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flows.discover import LogDay, LogFile
-from flows.errors import ShrunkError, SourceError, printable
+from flows.errors import LakeError, ShrunkError, SourceError, printable
 from flows.export import export_log, first_difference
 from flows.lake import Key, Lake, TableName
-from flows.ledger import Entry, fingerprint
-from flows.source import Log
+from flows.ledger import Entry, Origin
+from flows.source import Log, open_log
 from flows.write import write_parquet
 from transforms import grammar, pairing, scanner, sessions
 from transforms.grammar import Dialect, Kind
@@ -34,8 +35,8 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 _DIALECT_BYTES = 1 << 16
 _EPOCH = datetime(1970, 1, 1)
 
-Progress = Callable[[LogDay, int], None]
-"""Told a day and how many more bytes of its log have been read."""
+Progress = Callable[[int], None]
+"""Told how many more bytes of a log have been read."""
 
 
 def ingest_events(
@@ -47,7 +48,7 @@ def ingest_events(
         lake: locked by the caller.
         day: the day's file, or files of which one holds all that the others do.
         zone: the host's time zone.
-        progress: see `Progress`.
+        progress: told how many more bytes have been read.
         allow_shrink: let a log that no longer begins with what the lake holds replace it.
 
     Returns:
@@ -58,17 +59,62 @@ def ingest_events(
         SourceError: the file is damaged, or the day's files contradict each other.
         OSError: reading or writing failed; trying again may help.
     """
-    key = Key(day.host, day.date)
-    known = lake.entry(key)
-    log = Log(longest(day), known.bytes if known else 0)
-    reading = _Reading(day, log, zone, progress)
+    known = lake.entry(Key(day.host, day.date))
+    file = longest(day)
+    log = open_log(file, known.bytes if known else 0)
+
+    def check() -> None:
+        if known and not allow_shrink and log.known_sha256 != known.sha256:
+            raise ShrunkError(shrunk(lake, known, file))
+
+    return _publish(lake, Origin.of(day, file), log, zone, progress, check)
+
+
+def replay_events(lake: Lake, known: Entry, zone: ZoneInfo) -> Entry:
+    """Parse a day anew from what the lake holds of it, and publish its events.
+
+    Args:
+        lake: locked by the caller.
+        known: the day's entry in the ledger.
+        zone: the host's time zone.
+
+    Returns:
+        The new entry of the ledger.
+
+    Raises:
+        LakeError: the partition is damaged.
+        OSError: reading or writing failed; trying again may help.
+    """
+    key = Key(known.host, known.date)
+    log = Log(f"{key} in the lake", export_log(lake, key))
+
+    def check() -> None:
+        if log.sha256 != known.sha256:
+            raise LakeError(f"{key} does not give back its log: the partition is damaged")
+
+    return _publish(lake, known.origin, log, zone, _unheard, check)
+
+
+def _unheard(read: int) -> None:
+    """A `Progress` that nobody listens to."""
+
+
+def _publish(
+    lake: Lake,
+    origin: Origin,
+    log: Log,
+    zone: ZoneInfo,
+    progress: Progress,
+    check: Callable[[], None],
+) -> Entry:
+    """Write a log's events; publish them if, when all is read, the check does not object."""
+    reading = _Reading(origin, log, zone, progress)
 
     def footer() -> dict[str, str]:
-        if known and not allow_shrink and log.known_sha256 != known.sha256:
-            raise ShrunkError(shrunk(lake, known, log))
+        check()
         return reading.entry().to_footer()
 
-    with lake.replace(TableName.EVENTS, key) as path:
+    with lake.replace(TableName.EVENTS, Key(origin.host, origin.date)) as path:
         write_parquet(path, EVENTS, reading.tables(), footer)
     return reading.entry()
 
@@ -76,8 +122,8 @@ def ingest_events(
 class _Reading:
     """A log on its way into a table, and what there is to say of it at the end."""
 
-    def __init__(self, day: LogDay, log: Log, zone: ZoneInfo, progress: Progress) -> None:
-        self._day = day
+    def __init__(self, origin: Origin, log: Log, zone: ZoneInfo, progress: Progress) -> None:
+        self._origin = origin
         self._log = log
         self._zone = zone
         self._progress = progress
@@ -86,16 +132,18 @@ class _Reading:
         self._lines = 0
         self._kinds: Counter[str] = Counter()
         self._stretches: list[Stretch] = []
+        self._ingested_at = datetime.now(UTC).replace(microsecond=0)
 
     def tables(self) -> Iterator[pa.Table]:
         """The events of the log, in order."""
         # Blocks are scanned ahead on all cores, but no more than keep these busy: memory is bound.
         scanning: deque[Future[pa.RecordBatch]] = deque()
         for block in self._log.blocks():
+            content = memoryview(block)[: -len(PADDING)]
             if self._dialect is None:
-                self._dialect = Dialect.of(block[: -len(PADDING)][:_DIALECT_BYTES])
-            self._is_torn = block[-len(PADDING) - 1 : -len(PADDING)] != b"\n"
-            self._progress(self._day, len(block) - len(PADDING))
+                self._dialect = Dialect.of(bytes(content[:_DIALECT_BYTES]))
+            self._is_torn = content[-1] != ord("\n")
+            self._progress(len(content))
             scanning.append(_scanners().submit(scanner.scan, block, self._dialect, self._zone))
             if len(scanning) > CORES:
                 yield self._taken(scanning.popleft().result())
@@ -106,7 +154,7 @@ class _Reading:
         table = pa.Table.from_batches([batch])
         for count in table["kind"].value_counts().to_pylist():
             self._kinds[count["values"]] += count["counts"]
-        if (stretch := sessions.stretch(table, self._day.date)) is not None:
+        if (stretch := sessions.stretch(table, self._origin.date)) is not None:
             self._stretches.append(stretch)
         numbers = np.arange(self._lines + 1, self._lines + 1 + len(table))
         self._lines += len(table)
@@ -116,12 +164,7 @@ class _Reading:
         """What the ledger is to say of the log; all of it must have been read."""
         dialect = self._dialect or Dialect()
         return Entry(
-            host=self._day.host,
-            date=self._day.date,
-            source=str(self._log.file.path),
-            files=fingerprint(self._day),
-            source_bytes=self._log.file.size,
-            source_mtime_ns=self._log.file.mtime_ns,
+            **asdict(self._origin),
             bytes=self._log.size,
             sha256=self._log.sha256,
             lines=self._lines,
@@ -138,7 +181,7 @@ class _Reading:
             span_from=min((stretch.first for stretch in self._stretches), default=None),
             span_to=max((stretch.last for stretch in self._stretches), default=None),
             parser_version=grammar.VERSION,
-            ingested_at=datetime.now(UTC).replace(microsecond=0),
+            ingested_at=self._ingested_at,
         )
 
 
@@ -154,36 +197,36 @@ def longest(day: LogDay) -> LogFile:
     Raises:
         SourceError: two of them contradict each other.
     """
-    longest = day.files[0]
+    best = day.files[0]
     for other in day.files[1:]:
-        first, second = read_log(longest), read_log(other)
-        shorter, longer = (second, first) if first.size >= second.size else (first, second)
-        if read_log(longer.file, shorter.size).known_sha256 != shorter.sha256:
-            where = first_difference(Log(shorter.file).pieces(), Log(longer.file).pieces())
+        sizes = {file: read_log(file).size for file in (best, other)}
+        shorter, best = (other, best) if sizes[best] >= sizes[other] else (best, other)
+        if read_log(best, sizes[shorter]).known_sha256 != read_log(shorter).sha256:
+            where = first_difference(open_log(shorter).pieces(), open_log(best).pieces())
             raise SourceError(
-                f"{day}: {_name(shorter.file)} and {_name(longer.file)} contradict each other:"
-                f" {where}; move away the one that is wrong"
+                f"{day}: {_name(shorter)} and {_name(best)} contradict each other: {where};"
+                " move away the one that is wrong"
             )
-        longest = longer.file
-    return longest
+    return best
 
 
 def read_log(file: LogFile, known_bytes: int = 0) -> Log:
-    """A log after it was read to its end."""
-    log = Log(file, known_bytes)
+    """The log in a file, after it was read to its end."""
+    log = open_log(file, known_bytes)
     for _ in log.blocks():
         pass
     return log
 
 
-def shrunk(lake: Lake, known: Entry, log: Log) -> str:
-    """How a log, read to its end, differs from what the lake holds of it, and what to do."""
-    where = first_difference(export_log(lake, Key(known.host, known.date)), Log(log.file).pieces())
-    change = "became shorter" if log.size < known.bytes else "changed in what was already ingested"
+def shrunk(lake: Lake, known: Entry, file: LogFile) -> str:
+    """How a log differs from what the lake holds of it, and what to do."""
+    key = Key(known.host, known.date)
+    size = read_log(file).size
+    where = first_difference(export_log(lake, key), open_log(file).pieces())
+    change = "became shorter" if size < known.bytes else "changed in what was already ingested"
     return (
-        f"{printable(known.host)} {known.date}: {_name(log.file)} {change}: the lake holds"
-        f" {known.bytes} bytes of it, the file has {log.size}; {where}."
-        " The lake keeps what it has; --allow-shrink takes the file as it is now"
+        f"{key}: {_name(file)} {change}: the lake holds {known.bytes} bytes of it, the file has"
+        f" {size}; {where}. The lake keeps what it has; --allow-shrink takes the file as it is"
     )
 
 

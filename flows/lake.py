@@ -69,8 +69,13 @@ class Key(NamedTuple):
 
 def path_of(table: TableName, key: Key) -> str:
     """Where a partition lies in the lake."""
+    return f"{table}/{folder_of(key)}/{table}.parquet"
+
+
+def folder_of(key: Key) -> str:
+    """The folders of a partition as Hive names them, below a table's."""
     host = _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", key.host)
-    return f"{table}/host={host}/date={key.date}/{table}.parquet"
+    return f"host={host}/date={key.date}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
-from flows.discover import LogDay
+from flows.discover import LogDay, LogFile
 from transforms import grammar
 from transforms.grammar import Dialect
 from transforms.sessions import Stretch
@@ -20,8 +20,8 @@ _PREFIX = "acceptlake."
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """What one `events.parquet` holds."""
+class Origin:
+    """Which log a partition is of, and the files it was in."""
 
     host: str
     date: date
@@ -32,6 +32,24 @@ class Entry:
     source_bytes: int
     """Size of the log file on disk, perhaps compressed."""
     source_mtime_ns: int
+
+    @classmethod
+    def of(cls, day: LogDay, file: LogFile) -> "Origin":
+        """The origin of what is in a file, one of its day's."""
+        return cls(
+            host=day.host,
+            date=day.date,
+            source=str(file.path),
+            files=fingerprint(day),
+            source_bytes=file.size,
+            source_mtime_ns=file.mtime_ns,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Origin):
+    """What one `events.parquet` holds."""
+
     bytes: int
     """Size of the log itself."""
     sha256: str
@@ -80,11 +98,16 @@ class Entry:
         That is so if its files are, by name, size and mtime, those that were ingested, and were
         read as they would be read today.
         """
-        return (self.files, self.zone, self.parser_version) == (
-            fingerprint(day),
-            str(zone),
-            grammar.VERSION,
-        )
+        return self.files == fingerprint(day) and self.is_read_as_today(zone)
+
+    def is_read_as_today(self, zone: ZoneInfo) -> bool:
+        """Whether today's parser would make the same rows of the same bytes."""
+        return self.parser_version == grammar.VERSION and self.zone == str(zone)
+
+    @property
+    def origin(self) -> Origin:
+        """The entry's part that does not depend on how the log is read."""
+        return Origin(**{field.name: getattr(self, field.name) for field in fields(Origin)})
 
     def to_footer(self) -> dict[str, str]:
         """The entry as key-value metadata."""

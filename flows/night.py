@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Protocol, TypeVar
@@ -18,7 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from flows import catalog
 from flows.discover import LogDay, Refused, discover
 from flows.errors import AcceptlakeError, printable
-from flows.ingest import CORES, expected_inputs, ingest_events, ingest_pairs
+from flows.ingest import CORES, expected_inputs, ingest_events, ingest_pairs, replay_events
 from flows.lake import Key, Lake, TableName
 from flows.ledger import Entry
 
@@ -34,6 +35,9 @@ _LASTING = {
     errno.EROFS,
     errno.ENAMETOOLONG,
 }
+
+Ledger = dict[str, dict[date, Entry]]
+"""The entries of some hosts, by host and day; a night keeps them true to the lake."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -63,6 +67,8 @@ class State(StrEnum):
     """What became of one day's log."""
 
     INGESTED = "ingested"
+    REPLAYED = "replayed"
+    """Parsed anew from what the lake holds."""
     UNCHANGED = "unchanged"
     FAILED = "failed"
 
@@ -98,8 +104,9 @@ class Night:
 
     @property
     def ingested(self) -> list[Entry]:
-        """The ledger's entries of what was ingested this time."""
-        return [o.entry for o in self.outcomes if o.state is State.INGESTED and o.entry]
+        """The ledger's entries of what was read this time."""
+        states = (State.INGESTED, State.REPLAYED)
+        return [each.entry for each in self.outcomes if each.state in states and each.entry]
 
     def summary(self) -> dict[str, int | float]:
         """The night in numbers, as `--json` prints it; counts are of what was ingested in it."""
@@ -107,6 +114,7 @@ class Night:
         return {
             "files": len(self.outcomes),
             "ingested": self.count(State.INGESTED),
+            "replayed": self.count(State.REPLAYED),
             "unchanged": self.count(State.UNCHANGED),
             "failed": self.count(State.FAILED),
             "lines": sum(entry.lines for entry in ingested),
@@ -161,21 +169,43 @@ def run(request: Request, each: Each, watch: Watch) -> Night:
     with lake.lock(wait=request.wait):
         ledger = read_ledger(lake, {day.host for day in survey.days})
         outcomes = _ingest(request, survey.days, lake, ledger, zone, each, watch)
-        stale = [
-            key
-            for host, entries in ledger.items()
-            for key in (Key(host, day) for day in sorted(entries))
-            if lake.inputs(key) != expected_inputs(key, entries)
-        ]
+        outcomes += _replay(lake, ledger, zone, each)
+        return _finish(lake, ledger, [*outcomes, *map(_refused, survey.refused)], each, started)
 
-        def pair(key: Key) -> None:
-            ingest_pairs(lake, key, ledger[key.host])
 
-        paired = each("pair", pair, stale)
-        catalog.refresh(lake)
-        checks = catalog.check(lake)
+def replay(where: str, zone_name: str | None, each: Each) -> Night:
+    """Parse anew, from the lake itself, whatever an older parser or another time zone has read.
+
+    Raises:
+        AcceptlakeError: there is no lake or no such zone, or someone else writes.
+    """
+    started = monotonic()
+    zone = zone_named(zone_name) if zone_name else None
+    lake = Lake.at(where, must_exist=True)
+    with lake.lock():
+        ledger = read_ledger(lake, {key.host for key in lake.keys(TableName.EVENTS)})
+        return _finish(lake, ledger, _replay(lake, ledger, zone, each), each, started)
+
+
+def _finish(
+    lake: Lake, ledger: Ledger, outcomes: Sequence[Outcome], each: Each, started: float
+) -> Night:
+    """What comes after the events: pairs, where they are not what follows from these, and so on."""
+    stale = [
+        key
+        for host, entries in ledger.items()
+        for key in (Key(host, day) for day in sorted(entries))
+        if lake.inputs(key) != expected_inputs(key, entries)
+    ]
+
+    def pair(key: Key) -> None:
+        ingest_pairs(lake, key, ledger[key.host])
+
+    paired = each("pair", pair, stale)
+    catalog.refresh(lake)
+    checks = catalog.check(lake)
     return Night(
-        outcomes=(*outcomes, *map(_refused, survey.refused)),
+        outcomes=tuple(outcomes),
         paired=sum(result is None for result in paired),
         pair_errors=tuple(
             f"{key}: {_reason(result)}"
@@ -191,7 +221,7 @@ def _ingest(
     request: Request,
     days: Sequence[LogDay],
     lake: Lake,
-    ledger: dict[str, dict[date, Entry]],
+    ledger: Ledger,
     zone: ZoneInfo | None,
     each: Each,
     watch: Watch,
@@ -209,7 +239,8 @@ def _ingest(
     def ingest(day: LogDay) -> Entry:
         try:
             shrink = request.allow_shrink
-            return ingest_events(lake, day, zone_of(day), watch.read, allow_shrink=shrink)
+            read = partial(watch.read, day)
+            return ingest_events(lake, day, zone_of(day), read, allow_shrink=shrink)
         finally:
             watch.done(day)
 
@@ -230,14 +261,37 @@ def _ingest(
     return [outcomes[day] for day in days]
 
 
-def read_ledger(lake: Lake, hosts: Collection[str]) -> dict[str, dict[date, Entry]]:
+def _replay(lake: Lake, ledger: Ledger, zone: ZoneInfo | None, each: Each) -> list[Outcome]:
+    """Read anew what would be read differently today and has no source any more."""
+
+    def replay(entry: Entry) -> Entry:
+        return replay_events(lake, entry, zone or zone_named(entry.zone))
+
+    outdated = [
+        entry
+        for entries in ledger.values()
+        for entry in entries.values()
+        if not entry.is_read_as_today(zone or zone_named(entry.zone))
+    ]
+    outcomes = []
+    for entry, result in zip(outdated, each("replay", replay, outdated), strict=True):
+        name = str(Key(entry.host, entry.date))
+        if isinstance(result, Entry):
+            ledger[entry.host][entry.date] = result
+            outcomes.append(Outcome(name, State.REPLAYED, result))
+        else:
+            outcomes.append(Outcome(name, State.FAILED, entry, _reason(result)))
+    return outcomes
+
+
+def read_ledger(lake: Lake, hosts: Collection[str]) -> Ledger:
     """The ledger's entries of some hosts, by host and day.
 
     Raises:
         LakeError: a partition is damaged, or not acceptlake's.
     """
     keys = [key for key in lake.keys(TableName.EVENTS) if key.host in hosts]
-    ledger: dict[str, dict[date, Entry]] = {host: {} for host in hosts}
+    ledger: Ledger = {host: {} for host in hosts}
     with ThreadPoolExecutor(_FOOTER_READERS) as pool:
         for key, entry in zip(keys, pool.map(lake.entry, keys), strict=True):
             if entry is not None:

@@ -1,7 +1,7 @@
 """SQL from the command line: it can read the lake, and nothing else; it can write nowhere.
 
-Two walls stand behind each other. Only a statement that selects is run at all; and the connection
-it runs in may open nothing outside the lake, install nothing, and change no setting.
+Two walls stand one behind the other. Only a statement that selects, in all its parts, is run; and
+the connection it runs in may open nothing outside the lake, install nothing, change no setting.
 """
 
 import csv
@@ -30,6 +30,22 @@ from transforms.grammar import decode_text
 _BATCH_ROWS = 10_000
 _WIDE = 1 << 14
 _EXPLAIN = re.compile(r"\s*explain\b(?:\s+analyze\b|\s*\([^()]*\))?", re.IGNORECASE)
+_ADVICE = "to change or keep anything, open catalog.duckdb in DuckDB yourself"
+_ACTING = {
+    "checkpoint",
+    "disable_logging",
+    "disable_profiling",
+    "enable_logging",
+    "enable_profiling",
+    "force_checkpoint",
+    "json_execute_serialized_sql",
+    "query",
+    "query_table",
+    "read_duckdb",
+    "truncate_duckdb_logs",
+    "write_log",
+}
+"""Functions that write, or run SQL that is not seen here."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -80,33 +96,44 @@ def query(
 
 
 def _only_reading(sql: str) -> str:
-    """The statement, if it is one and reads."""
-    statements = _parse(sql)
-    if len(statements) != 1:
-        raise QueryError(f"expected one SQL statement, not {len(statements)}")
-    kind = statements[0].type
-    if kind == duckdb.StatementType.EXPLAIN:
-        # EXPLAIN ANALYZE runs what it explains.
-        explained = _parse(_EXPLAIN.sub("", sql, count=1))
-        kind = explained[0].type if len(explained) == 1 else kind
-    if kind != duckdb.StatementType.SELECT:
-        raise QueryError(
-            f"only statements that select can be run, not {kind.name}; to change or keep anything,"
-            " open catalog.duckdb in DuckDB yourself"
+    """The statement, if it is one and does nothing but read.
+
+    What kind of statement it is does not tell: EXPLAIN ANALYZE runs what it explains, and DuckDB 2
+    takes a COPY for a common table expression. So its syntax tree is looked through.
+    """
+    # Serializing is for statements that select, and for nothing else.
+    with closing(duckdb.connect()) as parser:
+        parser.execute(
+            "select json_serialize_sql(cast($sql as varchar))",
+            {"sql": _EXPLAIN.sub("", sql, count=1)},
         )
+        tree = json.loads((parser.fetchone() or ("{}",))[0])
+    if tree["error"]:
+        if tree["error_type"] == "parser":
+            raise QueryError(f"Parser Error: {tree['error_message']}")
+        raise QueryError(f"only statements that select can be run; {_ADVICE}")
+    if len(tree["statements"]) != 1:
+        raise QueryError(f"expected one SQL statement, not {len(tree['statements'])}")
+    for node in _nodes(tree):
+        kind, function = str(node.get("type", "")), str(node.get("function_name", "")).lower()
+        if kind.endswith("_QUERY_NODE") or function in _ACTING:
+            what = function or kind.removesuffix("_QUERY_NODE")
+            raise QueryError(f"{what} does more than read the lake; {_ADVICE}")
     return sql
 
 
-def _parse(sql: str) -> list[duckdb.Statement]:
-    try:
-        return duckdb.extract_statements(sql)
-    except duckdb.Error as error:
-        raise QueryError(_message(error)) from error
+def _nodes(tree: object) -> Iterator[dict[str, object]]:
+    if isinstance(tree, dict):
+        yield tree
+    children = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    for child in children:
+        yield from _nodes(child)
 
 
 def _confine(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     connection.execute("set autoinstall_known_extensions = false")
     connection.execute("set autoload_known_extensions = false")
+    connection.execute("set python_enable_replacements = false")  # else SQL sees our variables
     folder = catalog.literal(f"{lake.store.root}/")
     connection.execute(f"set allowed_directories = [{folder}]")
     connection.execute("set enable_external_access = false")

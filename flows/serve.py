@@ -1,13 +1,12 @@
 """The nightly schedule as one long-running process: Prefect's server, if there is none, and runs.
 
 A night ingests whatever is missing or changed, so nights that were missed need no runs of their
-own. Prefect would start one for each that became due while we were down; a limit of one run at a
-time, with the others cancelled, keeps that to one.
+own. Those that Prefect had already planned start one after the other when we are back; the first
+does all the work, the others find everything unchanged.
 """
 
 from pathlib import Path
 
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
@@ -65,9 +64,7 @@ def serve(
                 "host": host,
                 "zone": zone,
             },
-            global_limit=ConcurrencyLimitConfig(
-                limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
-            ),
+            limit=1,
             pause_on_shutdown=False,
             entrypoint_type=EntrypointType.MODULE_PATH,
         )

@@ -1,6 +1,6 @@
 """Log files as streams of blocks of whole lines, decompressed and hashed as they are read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
 import pyarrow as pa
@@ -17,19 +17,18 @@ LONGEST_LINE = 256 << 20
 class Log:
     """The bytes of a log, read once from start to end.
 
-    What is read is exactly what the file held when it was opened: a busy server may append to it
-    in the meantime, and that is for the next run.
-
     Args:
-        file: which.
+        name: what to call it in errors.
+        chunks: its bytes, in pieces of any size.
         known_bytes: size of the part of the log that the lake already holds; its hash is taken
             on the way, as `known_sha256`.
     """
 
-    def __init__(self, file: LogFile, known_bytes: int = 0) -> None:
-        self.file = file
+    def __init__(self, name: str, chunks: Iterable[bytes], known_bytes: int = 0) -> None:
+        self.name = name
         self.size = 0
         """Bytes of the log read so far."""
+        self._chunks = chunks
         self._hash = sha256()
         self._known_bytes = known_bytes
         self.known_sha256: str | None = self._hash.hexdigest() if known_bytes == 0 else None
@@ -49,7 +48,8 @@ class Log:
         """
         rest: list[bytes] = []
         waiting = 0
-        for chunk in self._chunks():
+        for chunk in self._chunks:
+            self._digest(chunk)
             cut = chunk.rfind(b"\n") + 1
             if cut:
                 yield b"".join((*rest, memoryview(chunk)[:cut], PADDING))
@@ -58,7 +58,7 @@ class Log:
             waiting += len(chunk) - cut
             if waiting > LONGEST_LINE:
                 raise SourceError(
-                    f"{printable(str(self.file.path))!r}: a line of more than"
+                    f"{self.name}: a line of more than"
                     f" {LONGEST_LINE >> 20} MiB ends at byte {self.size} or later;"
                     " this is no acceptlog"
                 )
@@ -69,12 +69,6 @@ class Log:
         """The blocks without padding."""
         return (block[: -len(PADDING)] for block in self.blocks())
 
-    def _chunks(self) -> Iterator[bytes]:
-        chunks = _plain(self.file) if self.file.compression is None else _unpacked(self.file)
-        for chunk in chunks:
-            self._digest(chunk)
-            yield chunk
-
     def _digest(self, chunk: bytes) -> None:
         missing = self._known_bytes - self.size
         if 0 < missing <= len(chunk):
@@ -83,6 +77,15 @@ class Log:
             self.known_sha256 = part.hexdigest()
         self._hash.update(chunk)
         self.size += len(chunk)
+
+
+def open_log(file: LogFile, known_bytes: int = 0) -> Log:
+    """The log in a file, as big as it was when it was discovered.
+
+    A busy server may append to it in the meantime; that is for the next run.
+    """
+    chunks = _plain(file) if file.compression is None else _unpacked(file)
+    return Log(repr(printable(file.path.name)), chunks, known_bytes)
 
 
 def _plain(file: LogFile) -> Iterator[bytes]:

@@ -23,7 +23,12 @@ from flows.discover import LogDay
 from flows.errors import printable
 from flows.night import Night, Outcome, State
 
-_STYLES = {State.INGESTED: "green", State.UNCHANGED: "dim", State.FAILED: "bold red"}
+_STYLES = {
+    State.INGESTED: "green",
+    State.REPLAYED: "green",
+    State.UNCHANGED: "dim",
+    State.FAILED: "bold red",
+}
 _SHOWN = 40
 """Unchanged days are summed up where the table would be longer than this."""
 
@@ -111,8 +116,8 @@ def show_night(night: Night, *, table: bool) -> None:
         read = sum(entry.bytes for entry in night.ingested)
         console.print(night_table(night))
         console.print(
-            f"{night.count(State.INGESTED):,} ingested, {night.count(State.UNCHANGED):,} unchanged,"
-            f" {night.count(State.FAILED):,} failed; {night.paired:,} days paired;"
+            ", ".join(f"{night.count(state):,} {state}" for state in State)
+            + f"; {night.paired:,} days paired;"
             f" {read / 1e6:,.1f} MB in {night.seconds:,.1f} s",
             highlight=False,
         )

@@ -54,9 +54,10 @@ def _verify(lake: Lake, key: Key, day: LogDay | None) -> Finding:
     proved = f"gives back its log: {entry.bytes} bytes, sha256 {entry.sha256}"
     if day is None:
         return Finding(str(key), True, proved)
-    log = read_log(longest(day), entry.bytes)
+    file = longest(day)
+    log = read_log(file, entry.bytes)
     if log.known_sha256 != entry.sha256:
-        return Finding(str(key), False, shrunk(lake, entry, log))
+        return Finding(str(key), False, shrunk(lake, entry, file))
     grown = log.size - entry.bytes
     state = f"the source has grown by {grown} bytes since" if grown else "the source is the same"
     return Finding(str(key), True, f"{proved}; {state}")

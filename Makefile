@@ -53,7 +53,7 @@ lock: setup  ## pin the newest versions that pyproject.toml allows (needs uv)
 
 sample: setup  ## make data/sample anew
 	@rm -rf data/sample
-	@$(BIN)/acceptlake simulate data/sample --edition 4an --days 3 --connections 800 --seed 7 --hostility 0.02
+	@$(BIN)/acceptlake simulate data/sample --edition 4an --host MX1 --host MX2 --days 3 --connections 500 --seed 7 --hostility 0.003 --no-truth
 
 clean:  ## remove what was made
 	@rm -rf .venv data/demo data/prefect .mypy_cache .pytest_cache .ruff_cache .hypothesis

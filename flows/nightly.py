@@ -32,7 +32,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class _Unwatched:
+class Unwatched:
     """A `Watch` that nobody looks at."""
 
     def plan(self, days: Sequence[LogDay]) -> None: ...
@@ -45,7 +45,7 @@ class _Unwatched:
 # Prefect's flow() takes runners of any future, but says so of one kind only.
 _a_task_a_core: Any = ThreadPoolTaskRunner(max_workers=CORES)
 # A flow's parameters are data, so who watches it is told another way; the last one counts.
-_watches: list[Watch] = [_Unwatched()]
+_watches: list[Watch] = [Unwatched()]
 
 
 @flow(

@@ -1,9 +1,9 @@
 """Domains of envelope senders, and the registrable part of them."""
 
-from collections.abc import Callable
 from functools import cache, lru_cache
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from publicsuffixlist import PublicSuffixList
 
 
@@ -12,7 +12,11 @@ def sender_domains(senders: pa.DictionaryArray) -> pa.DictionaryArray:
 
     Null where there is no sender, no @ in it, or nothing behind the @.
     """
-    return _map_words(senders, _domain)
+    parts = pc.split_pattern(senders.dictionary, "@", max_splits=1, reverse=True)
+    last = parts.flatten().take(pc.subtract(parts.offsets[1:], 1))
+    domain = pc.replace_substring_regex(pc.utf8_lower(last), r"\.$", "")
+    has_one = pc.and_(pc.equal(pc.list_value_length(parts), 2), pc.not_equal(domain, ""))
+    return _mapped(senders, pc.if_else(has_one, domain, pa.scalar(None, pa.string())))
 
 
 def registrable_domains(domains: pa.DictionaryArray) -> pa.DictionaryArray:
@@ -20,20 +24,14 @@ def registrable_domains(domains: pa.DictionaryArray) -> pa.DictionaryArray:
 
     Null where there is no domain, or nothing registrable in it: an address literal, a bare suffix.
     """
-    return _map_words(domains, _registrable)
+    registrable = [_registrable(domain) for domain in domains.dictionary.to_pylist()]
+    return _mapped(domains, pa.array(registrable, pa.string()))
 
 
-def _map_words(
-    words: pa.DictionaryArray, function: Callable[[str], str | None]
-) -> pa.DictionaryArray:
-    # Each distinct word is looked at once; what it means is looked up for the rest.
-    mapped = pa.array([function(word) for word in words.dictionary.to_pylist()], pa.string())
-    distinct = mapped.dictionary_encode()
+def _mapped(words: pa.DictionaryArray, meanings: pa.StringArray) -> pa.DictionaryArray:
+    """The meaning of every word, given that of every distinct word."""
+    distinct = meanings.dictionary_encode()
     return pa.DictionaryArray.from_arrays(distinct.indices.take(words.indices), distinct.dictionary)
-
-
-def _domain(sender: str) -> str | None:
-    return sender.rpartition("@")[2].lower().removesuffix(".") or None if "@" in sender else None
 
 
 @lru_cache(maxsize=1 << 16)

@@ -126,22 +126,22 @@ def _innermost(client: Clients, opens: Mask, closes: Mask) -> Integers:
 
     A closing bracket with nothing open is passed over.
     """
-    step = opens.astype(np.int64) - closes
-    depth = np.cumsum(step)
+    # Every client starts as far down as the clients before it could have come by closing alone,
+    # so one running minimum serves them all: whatever is above it is open.
     starts = _starts(client)
-    group = np.cumsum(starts) - 1
-    depth -= (depth - step)[starts][group]
-    # How far below zero a client's depth has been is how often it has closed in vain. Shifting
-    # each client's depths below all of the one before makes that a single running minimum.
-    shift = group * (2 * len(client) + 1)
-    in_vain = -np.minimum(np.minimum.accumulate(depth - shift) + shift, 0)
-    in_vain_before = np.where(starts, 0, np.roll(in_vain, 1))
-    matched = closes & (in_vain == in_vain_before)
+    opened, first = np.cumsum(opens, dtype=np.int32), np.flatnonzero(starts)
+    opened_before = np.repeat((opened - opens)[first], np.diff(first, append=len(client)))
+    after = opened - opened_before - np.cumsum(closes, dtype=np.int32)
+    before = after - opens + closes
+    lowest = np.minimum.accumulate(np.minimum(before, after))
+    sinks = np.ones(len(client), np.bool_)
+    sinks[1:] = lowest[1:] < lowest[:-1]
+    matched = closes & ~sinks
 
     # Brackets of one client and level alternate: opening, closing, opening, closing, …
     bracket = np.flatnonzero(opens | matched)
-    level = (depth + in_vain + matched)[bracket]
-    bracket = bracket[_order(group[bracket], level)]
+    level = (after - lowest + matched)[bracket]
+    bracket = bracket[_order(client[bracket], level)]
     closing = np.flatnonzero(matched[bracket])
     innermost = np.full(len(client), -1)
     innermost[bracket[closing]] = bracket[closing - 1]
@@ -170,7 +170,10 @@ def _order(*keys: npt.NDArray[np.integer] | Mask) -> Integers:
         return np.lexsort(keys[::-1])
     packed = np.zeros(count, np.int64)
     for key, low, width in zip(keys, lows, widths, strict=True):
-        packed = packed << width | key - np.int64(low)
-    packed = packed << row_width | np.arange(count)
+        packed <<= width
+        packed |= key - np.int64(low)
+    packed <<= row_width
+    packed |= np.arange(count)
     packed.sort()
-    return packed & ((1 << row_width) - 1)
+    packed &= (1 << row_width) - 1
+    return packed

@@ -7,7 +7,7 @@ day at once; the wide tables are then made one row group at a time.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import NamedTuple
 
 import numpy as np
@@ -60,6 +60,9 @@ class Stretch(NamedTuple):
     def surroundings(self) -> "Stretch":
         """Everything that a line in this stretch could be paired with, or could disturb."""
         return Stretch(self.first - CONTINUED_WITHIN_S, self.last + CONTINUED_WITHIN_S)
+
+
+_NEVER = Stretch(0, -1)
 
 
 def regular_stretch(day: date) -> Stretch:
@@ -129,8 +132,12 @@ class Day:
 
     host: str
     day: date
-    file_day: Integers
-    """The day of the file that the line is in, in days since 1970."""
+    files: tuple[date, ...]
+    """The days of the files that the lines are in, in order."""
+    file: npt.NDArray[np.int8]
+    """The file that the line is in, as an index into `files`."""
+    own: slice
+    """The lines of the day's own file."""
     line_no: Integers
     timeline: Timeline
     verdict: npt.NDArray[np.int32]
@@ -149,20 +156,23 @@ class Day:
             files: columns `NEEDED` of the events of that day, all rows, and of the days within
                 `REACH_DAYS` of it, at least the rows stamped in the surroundings of its stretch.
         """
-        own = stretch(files[day], day)
+        around = stretch(files[day], day)
+        dates = tuple(sorted(files))
         parts: list[pa.Table] = []
-        for file_date in sorted(files):
+        for file_date in dates:
             lines = files[file_date].filter(pc.field("ts").is_valid())
             seconds = _seconds(lines["ts"])
             is_regular = _within(seconds, regular_stretch(file_date))
             lines = lines.append_column("seconds", pa.array(seconds))
             lines = lines.append_column("is_regular", pa.array(is_regular))
-            lines = lines.append_column("file_day", pa.repeat(_day_number(file_date), len(lines)))
             if file_date != day:
-                is_near = _within(seconds, own.surroundings) if own else np.zeros_like(is_regular)
+                near = around.surroundings if around else _NEVER
+                is_near = _within(seconds, near)
                 lines = lines.filter(pa.array(is_regular & is_near))
             parts.append(lines)
         lines = pa.concat_tables(parts).unify_dictionaries()
+        sizes = [len(part) for part in parts]
+        start = sum(sizes[: dates.index(day)])
 
         client, _ = _codes(lines["client_ip"].combine_chunks())
         verdict, verdicts = _codes(lines["verdict"].combine_chunks())
@@ -177,7 +187,9 @@ class Day:
         return cls(
             host=host,
             day=day,
-            file_day=lines["file_day"].to_numpy(),
+            files=dates,
+            file=np.repeat(np.arange(len(dates), dtype=np.int8), sizes),
+            own=slice(start, start + sizes[dates.index(day)]),
             line_no=lines["line_no"].to_numpy(),
             timeline=timeline,
             verdict=verdict,
@@ -201,7 +213,7 @@ class Day:
             Columns of `VERDICTS`, one row per verdict line, in order.
         """
         events = events.filter(pc.field("verdict").is_valid())
-        row = self._rows(events)
+        row = self._rows(events, are_verdicts=True)
         connection = self.matches.connection[row]
         domain = sender_domains(events["sender"].combine_chunks())
         paired = {
@@ -222,7 +234,7 @@ class Day:
             Columns of `CONNECTIONS`, one row per accept line, in order.
         """
         events = events.filter(pc.field("port").is_valid())
-        row = self._rows(events)
+        row = self._rows(events, are_verdicts=False)
         first_verdict = self.answers.first[row]
         return pa.table(
             {
@@ -248,71 +260,76 @@ class Day:
         """How many of the day's connections and verdicts are alike in all that rates and
         quantiles ask: columns of `HOURLY_COUNTS`, one row per combination, sorted.
         """
-        is_own = self.file_day == _day_number(self.day)
-        accept = np.flatnonzero(is_own & ~self.timeline.is_verdict)
-        verdict = np.flatnonzero(is_own & self.timeline.is_verdict)
-        first_verdict = self.answers.first[accept]
-        alike = pa.concat_tables(
-            [
-                self._alike(
-                    "connection",
-                    self._hour(accept),
-                    _words(self.answers.outcome[accept], OUTCOMES),
-                    self._pairing(first_verdict),
-                    self._latency_s(accept, first_verdict),
-                ),
-                self._alike(
-                    "verdict",
-                    self._hour(verdict),
-                    _words(self.verdict[verdict], self.verdicts),
-                    self._pairing(verdict),
-                    self._latency_s(self.matches.connection[verdict], verdict),
-                ),
-            ]
+        is_verdict = self.timeline.is_verdict[self.own]
+        accept = self.own.start + np.flatnonzero(~is_verdict)
+        verdict = self.own.start + np.flatnonzero(is_verdict)
+        connections = self._count_alike(
+            accept, self.answers.outcome, OUTCOMES, accept, self.answers.first[accept]
         )
+        verdicts = self._count_alike(
+            verdict, self.verdict, self.verdicts, self.matches.connection[verdict], verdict
+        )
+        subjects = pa.array(
+            ["connection"] * len(connections) + ["verdict"] * len(verdicts), pa.string()
+        )
+        counts = pa.concat_tables([connections, verdicts]).add_column(1, "subject", subjects)
         keys = HOURLY_COUNTS.names[:-1]
-        counts = alike.group_by(keys).aggregate([([], "count_all")])
-        counts = counts.rename_columns(HOURLY_COUNTS.names).cast(HOURLY_COUNTS)
-        return counts.sort_by([(key, "ascending") for key in keys])
+        return counts.cast(HOURLY_COUNTS).sort_by([(key, "ascending") for key in keys])
 
-    # What follows takes rows of the timeline, -1 meaning "none", and answers null for none.
+    # What follows takes rows of the timeline, -1 meaning "none", and answers -1 or null for none.
 
-    def _alike(
-        self, subject: str, hour: pa.Array, word: pa.Array, pairing: Codes, latency_s: pa.Array
+    def _count_alike(
+        self,
+        row: Integers,
+        code: npt.NDArray[np.signedinteger],
+        words: Sequence[str],
+        accept: Integers,
+        verdict: Integers,
     ) -> pa.Table:
-        columns = [
-            hour,
-            pa.repeat(subject, len(hour)),
-            word.cast(pa.string()),
-            _words(pairing, PAIRINGS).cast(pa.string()),
-            latency_s,
-        ]
-        return pa.table(columns, names=HOURLY_COUNTS.names[:-1])
+        """How many of some rows share hour, class (a code for a word), pairing and latency."""
+        hour = self.timeline.seconds[row] % _DAY_S // 3600
+        # Both are -1 where there is no pair, and all are small: one number says it all.
+        shape = (24, max(len(words), 1), len(PAIRINGS) + 1, CONTINUED_WITHIN_S + 2)
+        pairing, latency = self._pairing(verdict) + 1, self._latency(accept, verdict) + 1
+        counts = np.bincount(np.ravel_multi_index((hour, code[row], pairing, latency), shape))
+        found = np.flatnonzero(counts)
+        hours, classes, pairings, latencies = np.unravel_index(found, shape)
+        return pa.table(
+            {
+                "hour": hours,
+                "class": _words(classes, words).cast(pa.string()),
+                "pairing": _words(pairings - 1, PAIRINGS).cast(pa.string()),
+                "latency_s": pa.array(latencies - 1, mask=latencies == 0),
+                "n": counts[found],
+            }
+        )
 
-    def _rows(self, events: pa.Table) -> Integers:
-        """The rows of some lines of the day's own file; all lines between them take part."""
+    def _rows(self, events: pa.Table, *, are_verdicts: bool) -> Integers:
+        """The rows of some consecutive accepts, or verdicts, of the day's own file."""
         if not len(events):
             return np.empty(0, np.int64)
-        own = np.searchsorted(self.file_day, _day_number(self.day))
-        lines = events["line_no"].to_numpy()
-        own_lines = self.line_no[own:][self.file_day[own:] == _day_number(self.day)]
-        return own + np.searchsorted(own_lines, lines)
+        lines = self.line_no[self.own]
+        first = np.searchsorted(lines, events["line_no"][0].as_py())
+        last = np.searchsorted(lines, events["line_no"][-1].as_py())
+        are_wanted = self.timeline.is_verdict[self.own][first : last + 1] == are_verdicts
+        return self.own.start + first + np.flatnonzero(are_wanted)
 
     def _connection_id(self, row: Integers) -> pa.Array:
-        days, index = np.unique(self.file_day[row], return_inverse=True)
-        prefixes = [f"{self.host}/{_EPOCH + timedelta(int(day))}/" for day in days]
-        prefix = pa.array(prefixes, pa.string()).take(pa.array(index, mask=row < 0))
-        return pc.binary_join_element_wise(prefix, pa.array(self.line_no[row]).cast("string"), "")
+        prefixes = pa.array([f"{self.host}/{day}/" for day in self.files])
+        prefix = prefixes.take(pa.array(self.file[row], mask=row < 0))
+        number = pa.array(self.line_no[row]).cast(pa.string())
+        return pc.binary_join_element_wise(prefix, number, "")
 
     def _ts(self, row: Integers) -> pa.Array:
         return pa.array(self.timeline.seconds[row] * 1_000_000, mask=row < 0).cast(_TIMESTAMP)
 
-    def _hour(self, row: Integers) -> pa.Array:
-        return pa.array((self.timeline.seconds[row] % _DAY_S // 3600).astype(np.int32))
+    def _latency(self, accept: Integers, verdict: Integers) -> npt.NDArray[np.int32]:
+        latency = self.timeline.seconds[verdict] - self.timeline.seconds[accept]
+        return np.where((accept < 0) | (verdict < 0), -1, latency).astype(np.int32)
 
     def _latency_s(self, accept: Integers, verdict: Integers) -> pa.Array:
-        latency = self.timeline.seconds[verdict] - self.timeline.seconds[accept]
-        return pa.array(latency.astype(np.int32), mask=(accept < 0) | (verdict < 0))
+        latency = self._latency(accept, verdict)
+        return pa.array(latency, mask=latency < 0)
 
     def _pairing(self, verdict: Integers) -> Codes:
         return np.where(verdict < 0, -1, self.matches.pairing[verdict]).astype(np.int8)
@@ -324,10 +341,6 @@ def _seconds(ts: pa.ChunkedArray) -> Integers:
 
 def _within(seconds: Integers, stretch: Stretch) -> Mask:
     return (seconds >= stretch.first) & (seconds <= stretch.last)
-
-
-def _day_number(day: date) -> int:
-    return (day - _EPOCH).days
 
 
 def _codes(words: pa.DictionaryArray) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:

@@ -98,8 +98,8 @@ class Text:
         count = len(spans.start)
         if count:
             first = self.padded[spans.start[0] : spans.end[0]]
-            is_first = (spans.length == len(first)) & self.has(spans.start, first)
-            if is_first.all():  # as the server's own name nearly always is
+            are_as_long = (spans.length == len(first)).all()
+            if are_as_long and self.has(spans.start, first).all():  # as the server's own name is
                 return np.zeros(count, np.int32), pa.array([first.decode()])
         encoded = self.strings(spans, np.arange(count), count).dictionary_encode()
         return encoded.indices.to_numpy(), encoded.dictionary

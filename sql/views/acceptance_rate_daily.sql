@@ -22,6 +22,12 @@ with days as (
     where table_name = 'hourly_counts'
 ),
 
+classes as (
+    select host, date, subject, class, sum(n) as n
+    from hourly_counts
+    group by host, date, subject, class
+),
+
 counted as (
     select
         host,
@@ -37,7 +43,7 @@ counted as (
         sum(n) filter (where subject = 'verdict' and class = 'accepted') as accepted,
         sum(n) filter (where subject = 'verdict' and starts_with(class, 'rejected_')) as rejected,
         sum(n) filter (where subject = 'verdict' and class = 'timeout') as timed_out
-    from hourly_counts
+    from classes
     group by host, date
 ),
 

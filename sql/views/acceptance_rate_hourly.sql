@@ -25,6 +25,12 @@ with hours as (
     where table_name = 'hourly_counts'
 ),
 
+classes as (
+    select host, date, hour, subject, class, sum(n) as n
+    from hourly_counts
+    group by host, date, hour, subject, class
+),
+
 counted as (
     select
         host,
@@ -41,7 +47,7 @@ counted as (
         sum(n) filter (where subject = 'verdict' and class = 'accepted') as accepted,
         sum(n) filter (where subject = 'verdict' and starts_with(class, 'rejected_')) as rejected,
         sum(n) filter (where subject = 'verdict' and class = 'timeout') as timed_out
-    from hourly_counts
+    from classes
     group by host, date, hour
 ),
 

@@ -17,20 +17,20 @@ with reasons as (
     group by host, date, class
 ),
 
+-- All of a day is what comes up to each reason and what comes from it on, less itself. A sum over
+-- the whole partition is the same, but DuckDB 2.0 would open the files of every day for it.
 final as (
     select
         host,
         date,
         verdict,
         cast(verdicts as bigint) as verdicts,
-        cast(verdicts as double) / sum(verdicts) over whole_day as share
+        cast(verdicts as double) / (
+            sum(verdicts) over (partition by host, date order by verdict)
+            + sum(verdicts) over (partition by host, date order by verdict desc)
+            - verdicts
+        ) as share
     from reasons
-    -- Ordered, or DuckDB 2.0 makes a join of it and opens the files of every day.
-    window whole_day as (
-        partition by host, date
-        order by verdict
-        rows between unbounded preceding and unbounded following
-    )
 )
 
 select * from final order by host, date, verdict;

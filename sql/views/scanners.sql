@@ -29,9 +29,28 @@ with spoke as (
 ),
 
 connected as (
+    select client_ip, count(*) as connections
+    from connections
+    group by client_ip
+),
+
+silent as (
     select
         client_ip,
-        count(*) as connections,
+        connected.connections,
+        connected.connections - coalesce(spoke.connections, 0) as silent_connections
+    from connected
+    left join spoke using (client_ip)
+    where
+        coalesce(spoke.accepted, 0) = 0
+        and 10 * coalesce(spoke.connections, 0) <= connected.connections
+),
+
+final as (
+    select
+        silent.client_ip,
+        silent.connections,
+        silent.silent_connections,
         count(distinct host) as hosts,
         count(distinct port) as ports,
         count(distinct date) as days,
@@ -42,24 +61,8 @@ connected as (
             where cast(connected_at as date) between date - 1 and date + 1
         ) as last_seen
     from connections
-    group by client_ip
-),
-
-final as (
-    select
-        client_ip,
-        connected.connections,
-        connected.connections - coalesce(spoke.connections, 0) as silent_connections,
-        hosts,
-        ports,
-        days,
-        first_seen,
-        last_seen
-    from connected
-    left join spoke using (client_ip)
-    where
-        coalesce(spoke.accepted, 0) = 0
-        and 10 * coalesce(spoke.connections, 0) <= connected.connections
+    join silent using (client_ip)
+    group by silent.client_ip, silent.connections, silent.silent_connections
 )
 
 select * from final order by silent_connections desc, client_ip;

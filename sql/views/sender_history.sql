@@ -26,7 +26,10 @@ with spellings as (
     union all
     select *
     from verdicts
-    where sender_domain is null and lower(sender) = lower(trim(address, '<>'))
+    where
+        sender_domain is null
+        and regexp_extract(address, '@([^@<>]*)>?$', 1) = ''
+        and lower(sender) = lower(trim(address, '<>'))
 ),
 
 final as (

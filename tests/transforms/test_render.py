@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, example, given, settings
 
 from flows.write import REPEATING, write_parquet
 from tests.transforms import reference
+from tests.transforms.cases import LINES
 from tests.transforms.strategies import ANYTHING, BLOCKS, DIALECTS
-from transforms.grammar import Dialect, render_line
+from transforms.grammar import NO_IDS, Dialect, parse_line, render_line
 from transforms.render import render
 from transforms.scanner import scan
 from transforms.schemas import EVENTS
@@ -30,33 +31,45 @@ def is_torn(block: bytes) -> bool:
     return block != b"" and not block.endswith(b"\n")
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(BLOCKS, DIALECTS)
 def test_nearly_valid_lines_come_back(block: bytes, dialect: Dialect) -> None:
     assert render(scanned(block, dialect), dialect, is_torn=is_torn(block)) == block
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(ANYTHING, DIALECTS)
 @example(b"", Dialect())
 def test_any_bytes_come_back(block: bytes, dialect: Dialect) -> None:
     assert render(scanned(block, dialect), dialect, is_torn=is_torn(block)) == block
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("peer_gap", [b"", b" "])
+@pytest.mark.parametrize("no_id", NO_IDS)
+def test_all_cases_of_the_grammar_come_back_in_every_dialect(
+    line_end: bytes, peer_gap: bytes, no_id: bytes
+) -> None:
+    dialect = Dialect(line_end, peer_gap, no_id)
+    for end in (b"\n", b"\r\n"):
+        block = b"".join(line + end for line in LINES.values())
+        assert render(scanned(block, dialect), dialect) == block
+
+
+@settings(max_examples=150, deadline=None)
 @given(BLOCKS, DIALECTS)
 def test_many_lines_are_rendered_as_each_of_them_is(block: bytes, dialect: Dialect) -> None:
     """Where a line keeps no bytes of its own, its columns alone give it, one by one and at once."""
     for content, end in reference.split(block):
         event = scanned(content + end, dialect)
         if event["raw"].null_count:
-            line = render_line(reference.parse_line(content), dialect)
+            line = render_line(parse_line(content), dialect)
             assert line == content
             assert render(event, dialect) == content + end
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(BLOCKS, DIALECTS)
 def test_lines_come_back_from_parquet(tmp_path: Path, block: bytes, dialect: Dialect) -> None:

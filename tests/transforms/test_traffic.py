@@ -10,9 +10,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from transforms.cast import Deck, Dice, Role, Spread, cast_for
-from transforms.scribe import chunks
-from transforms.traffic import DAY_MS, FATES, NEVER, SECOND_MS, Edition, Fate, Plan, host_lines
+from transforms.simulation.cast import Deck, Dice, Role, Spread, cast_for
+from transforms.simulation.scribe import chunks
+from transforms.simulation.traffic import (
+    DAY_MS,
+    FATES,
+    NEVER,
+    SECOND_MS,
+    Edition,
+    Fate,
+    Plan,
+    host_lines,
+)
 
 PLAN = Plan(first_day=dt.date(2025, 6, 2), days=1, connections_per_day=3_000, seed=7)
 

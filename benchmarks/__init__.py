@@ -1,0 +1,1 @@
+"""What acceptlake costs, measured beside others that do the same; see README.md here."""

@@ -1,0 +1,70 @@
+"""A partition that the disk damaged is named and made anew; it does not stop the other days."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flows import night
+from flows.errors import AcceptlakeError
+from tests.reliability.harness import Growth, Unwatched, damage, growing, partitions
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Growth, Path]:
+    """Logs that have grown, and a lake of their earlier state."""
+    folder = tmp_path_factory.mktemp("damaged")
+    logs = growing(folder / "mail", days=1, connections=30)
+    logs.write_earlier()
+    assert ingest(logs.source, folder / "lake").is_good
+    logs.write_later()
+    return logs, folder / "lake"
+
+
+def ingest(source: Path, lake: Path, *, force: bool = False) -> night.Night:
+    return night.run(night.Request(source, str(lake), force=force), night.threads, Unwatched())
+
+
+@pytest.mark.parametrize(
+    ("table", "how"),
+    [
+        ("events", "cut"),
+        ("events", "overwritten"),
+        ("verdicts", "cut"),
+        ("verdicts", "overwritten"),
+        ("connections", "cut"),
+        ("hourly_counts", "cut"),
+        ("hourly_counts", "empty"),
+    ],
+)
+def test_a_damaged_partition_is_named_and_heals(
+    grown: tuple[Growth, Path], tmp_path: Path, table: str, how: str
+) -> None:
+    logs, base = grown
+    lake = Path(shutil.copytree(base, tmp_path / "lake"))
+    old = partitions(lake)
+    # The one log that has not grown is its source: nothing else would make it anew.
+    path = lake / table / "host=MX1" / "date=2025-05-31" / f"{table}.parquet"
+    content = path.read_bytes()
+    spoiled = {
+        "cut": content[:-1_000],
+        "overwritten": content[:100] + bytes(800) + content[900:],
+        "empty": b"",
+    }
+    path.write_bytes(spoiled[how])
+
+    try:
+        result = ingest(logs.source, lake)
+        said = [*result.pair_errors, *(each.error or "" for each in result.outcomes)]
+        said += [str(check) for check in result.checks]
+    except (AcceptlakeError, OSError) as error:
+        said = [str(error)]
+    if list(damage(lake)):
+        assert any(path.relative_to(lake).as_posix() in text for text in said), said
+    now = partitions(lake)
+    for name in now:
+        if name.startswith("events/") and "host=MX1/date=2025-05-31" not in name:
+            assert now[name] != old.get(name), "the other days are taken"
+
+    assert ingest(logs.source, lake, force=True).is_good
+    assert list(damage(lake)) == []

@@ -1,0 +1,85 @@
+"""Readers are never disturbed: while all is replaced they see whole partitions, and no error."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pytest
+
+from flows.discover import discover
+from flows.export import export_log
+from flows.ingest import ingest_events
+from flows.lake import Key, Lake
+from flows.store import LocalStore
+from flows.verify import verify_lake
+from tests.reliability.readers import Way, watch
+
+SECONDS = 10
+"""`python -m tests.reliability.readers` watches for longer."""
+
+KEY = Key("MX1", date(2025, 6, 1))
+ACCEPT = b"[01/Jun/2025:09:00:01], (mx1.example.jp), [192.0.2.1]:25, Client accept now."
+TORN = ACCEPT + b"\r\n" + ACCEPT[:50]
+WHOLE = b"\n".join([ACCEPT] * 3) + b"\n"
+
+
+def test_readers_only_ever_see_whole_partitions() -> None:
+    report = watch(SECONDS)
+    assert report.violations == []
+    assert report.seen.keys() == set(Way)
+    one_sided = [way for way, seen in report.seen.items() if len(seen.states) < 2]
+    assert one_sided == [], "each saw partitions of both states"
+
+
+class Interrupted(LocalStore):
+    """A store in which something happens just before a certain file is opened."""
+
+    def __init__(self, folder: Path, opening: int, event: Callable[[], None]) -> None:
+        super().__init__(folder)
+        self._events = {opening: event}
+        self._opened = 0
+
+    def open(self, path: str) -> pa.NativeFile:
+        self._events.pop(self._opened, lambda: None)()
+        self._opened += 1
+        return super().open(path)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[bytes], None]:
+    """Puts a log into the lake at `tmp_path`/lake."""
+    log = tmp_path / "acceptlog" / "MX1" / "250601.log"
+    log.parent.mkdir(parents=True)
+    store = LocalStore(tmp_path / "lake")
+
+    def write(content: bytes) -> None:
+        log.write_bytes(content)
+        [day] = discover(tmp_path).days
+        ingest_events(Lake(store), day, ZoneInfo("Asia/Tokyo"), lambda _: None, allow_shrink=True)
+
+    return write
+
+
+@pytest.mark.parametrize("opening", range(3))
+def test_a_log_is_given_back_whole_though_it_is_replaced_meanwhile(
+    tmp_path: Path, write: Callable[[bytes], None], opening: int
+) -> None:
+    write(TORN)
+    lake = Lake(Interrupted(tmp_path / "lake", opening, lambda: write(WHOLE)))
+    assert b"".join(export_log(lake, KEY)) in (TORN, WHOLE)
+
+
+@pytest.mark.parametrize("opening", range(4))
+def test_a_partition_replaced_meanwhile_is_not_taken_for_a_damaged_one(
+    tmp_path: Path,
+    write: Callable[[bytes], None],
+    monkeypatch: pytest.MonkeyPatch,
+    opening: int,
+) -> None:
+    write(TORN)
+    store = Interrupted(tmp_path / "lake", opening, lambda: write(WHOLE))
+    monkeypatch.setattr("flows.lake.store_at", lambda where: store)
+    [finding] = verify_lake(str(tmp_path / "lake"), None, None)
+    assert finding.is_good, finding.text

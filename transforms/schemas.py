@@ -142,8 +142,8 @@ VERDICTS = pa.schema(
                 "pairing",
                 pa.string(),
                 "only = no other accept of this address in the 10 minutes before; nearest = the"
-                " most recent unanswered one of several; continued = a further message of the address's"
-                " latest connection within the hour. Null = orphan.",
+                " most recent unanswered one of several; continued = a further message of the"
+                " address's latest connection within the hour. Null = orphan.",
             ),
         )
     )

@@ -1,4 +1,4 @@
-"""The headers of the SQL files: complete, true to what the statements give, and in docs/views.md."""
+"""The headers of the SQL files: complete, true to the statements, and in docs/views.md."""
 
 from pathlib import Path
 

@@ -6,9 +6,9 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 import duckdb
 import pytest
-from lakes import Logs, opened
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lakes import Logs, opened
 
 from flows import catalog
 from flows.lake import Lake

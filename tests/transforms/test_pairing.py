@@ -32,7 +32,9 @@ def by_the_rule(events: list[Event]) -> list[tuple[int, Pairing | None]]:
     """DESIGN's sentences, one event at a time."""
     answer: list[tuple[int, Pairing | None]] = [(-1, None)] * len(events)
     answered: set[int] = set()
-    order = sorted(range(len(events)), key=lambda row: (events[row].second, events[row].sign != "+", row))
+    order = sorted(
+        range(len(events)), key=lambda row: (events[row].second, events[row].sign != "+", row)
+    )
     for place, row in enumerate(order):
         verdict = events[row]
         if verdict.sign == "+":
@@ -49,7 +51,9 @@ def by_the_rule(events: list[Event]) -> list[tuple[int, Pairing | None]]:
         if open_:
             answered.add(open_[-1])
             answer[row] = open_[-1], Pairing.ONLY if len(recent) == 1 else Pairing.NEAREST
-        elif verdict.sign == "-" and accepts and verdict.second - events[accepts[-1]].second <= 3600:
+        elif (
+            verdict.sign == "-" and accepts and verdict.second - events[accepts[-1]].second <= 3600
+        ):
             answer[row] = accepts[-1], Pairing.CONTINUED
     return answer
 

@@ -2,7 +2,8 @@
 
 Visits (one client, one or many connections) become sessions, sessions become the lines the
 receiver will write, each with the moment it is written. Nothing here knows how a line looks;
-`transforms.simulation.scribe` does. Who the clients are and what they say is in `transforms.simulation.cast`.
+`transforms.simulation.scribe` does. Who the clients are and what they say is in
+`transforms.simulation.cast`.
 
 The model exists to judge the parser and the pairing, so none of these modules imports them: every
 literal of the format and every rule of who writes what when stands here a second time, on purpose.

@@ -2,7 +2,8 @@
 
 Also what goes wrong on paper: writers that cut or overwrite each other's lines, special builds
 that print debug lines, clients that forge lines through AUTH. Like
-`transforms.simulation.traffic`, and for the same reason, this shares nothing with the parser: all literals of the format are here again.
+`transforms.simulation.traffic`, and for the same reason, this shares nothing with the parser: all
+literals of the format are here again.
 
 A line is joined from a fixed number of fragments, each looked up in a table, so that millions of
 lines cost a few array look-ups and one join.

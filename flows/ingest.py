@@ -59,7 +59,12 @@ def ingest_events(
         SourceError: the file is damaged, or the day's files contradict each other.
         OSError: reading or writing failed; trying again may help.
     """
-    known = lake.entry(Key(day.host, day.date))
+    try:
+        known = lake.entry(Key(day.host, day.date))
+    except LakeError:
+        if not allow_shrink:
+            raise
+        known = None
     file = longest(day)
     log = open_log(file, known.bytes if known else 0)
 

@@ -133,9 +133,12 @@ class Lake:
             ) from error
 
     def inputs(self, key: Key) -> str | None:
-        """What the derived tables of a day were made from; None if they are not there."""
+        """What the derived tables of a day were made from; None if they are not all there."""
         # Of the derived tables this one is published last, so where it is the others are.
-        footer = self._footer(TableName.HOURLY_COUNTS, key)
+        try:
+            footer = self._footer(TableName.HOURLY_COUNTS, key)
+        except LakeError:
+            return None  # damaged; it will be made anew
         return None if footer is None else footer.get(_INPUTS, b"").decode()
 
     def _footer(self, table: TableName, key: Key) -> dict[bytes, bytes] | None:

@@ -16,9 +16,11 @@ from time import monotonic
 from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import duckdb
+
 from flows import catalog
 from flows.discover import LogDay, Refused, discover
-from flows.errors import AcceptlakeError, printable
+from flows.errors import AcceptlakeError, LakeError, printable
 from flows.ingest import CORES, expected_inputs, ingest_events, ingest_pairs, replay_events
 from flows.lake import Key, Lake, TableName
 from flows.ledger import Entry
@@ -202,8 +204,12 @@ def _finish(
         ingest_pairs(lake, key, ledger[key.host])
 
     paired = each("pair", pair, stale)
-    catalog.refresh(lake)
-    checks = catalog.check(lake)
+    unchecked: tuple[str, ...] = ()
+    try:
+        catalog.refresh(lake)
+        checks = catalog.check(lake)
+    except duckdb.Error as error:  # a damaged partition
+        checks, unchecked = [], (f"the checks: {error}",)
     return Night(
         outcomes=tuple(outcomes),
         paired=sum(result is None for result in paired),
@@ -211,7 +217,8 @@ def _finish(
             f"{key}: {_reason(result)}"
             for key, result in zip(stale, paired, strict=True)
             if isinstance(result, Exception)
-        ),
+        )
+        + unchecked,
         checks=tuple(check for check in checks if check.count),
         seconds=monotonic() - started,
     )
@@ -240,6 +247,8 @@ def _ingest(
         try:
             shrink = request.allow_shrink
             read = partial(watch.read, day)
+            if request.force and day.date not in ledger[day.host]:
+                shrink = True  # it is not there, or so damaged that there is nothing to protect
             return ingest_events(lake, day, zone_of(day), read, allow_shrink=shrink)
         finally:
             watch.done(day)
@@ -285,15 +294,18 @@ def _replay(lake: Lake, ledger: Ledger, zone: ZoneInfo | None, each: Each) -> li
 
 
 def read_ledger(lake: Lake, hosts: Collection[str]) -> Ledger:
-    """The ledger's entries of some hosts, by host and day.
-
-    Raises:
-        LakeError: a partition is damaged, or not acceptlake's.
-    """
+    """The ledger's entries of some hosts, by host and day; without those of damaged partitions."""
     keys = [key for key in lake.keys(TableName.EVENTS) if key.host in hosts]
     ledger: Ledger = {host: {} for host in hosts}
+
+    def sound(key: Key) -> Entry | None:
+        try:
+            return lake.entry(key)
+        except LakeError:
+            return None  # ingesting the day says what is wrong with it
+
     with ThreadPoolExecutor(_FOOTER_READERS) as pool:
-        for key, entry in zip(keys, pool.map(lake.entry, keys), strict=True):
+        for key, entry in zip(keys, pool.map(sound, keys), strict=True):
             if entry is not None:
                 ledger[key.host][key.date] = entry
     return ledger

@@ -3,7 +3,7 @@
 -- sender is what the client claimed, spelled as it did. Verdicts without one (AUTH, DNSBL, reverse
 -- DNS) are not here: see top_rejected_clients.
 --
--- sender: Envelope sender; '' = null reverse-path (and, from 4.AN on, clients that never said MAIL).
+-- sender: Envelope sender; '' = null reverse-path and, from 4.AN on, clients that never said MAIL.
 -- sender_domain: What follows its last @, lower case. Null = no @.
 -- rejected: Verdicts of any rejected_… class.
 -- accepted: Verdicts accepted.

@@ -5,7 +5,7 @@
 -- takes from_date: First day, by the name of the log file.
 -- takes to_date: Last day, included.
 -- takes n: How many senders.
--- sender: Envelope sender; '' = null reverse-path (and, from 4.AN on, clients that never said MAIL).
+-- sender: Envelope sender; '' = null reverse-path and, from 4.AN on, clients that never said MAIL.
 -- sender_domain: What follows its last @, lower case. Null = no @.
 -- rejected: Verdicts of any rejected_… class.
 -- accepted: Verdicts accepted.

@@ -44,7 +44,9 @@ def rewrite(lake: Lake, table: str, change: Callable[[pa.Table], pa.Table], **fo
     """Change a day's file behind acceptlake's back; its footer stays but for what is given."""
     path = Path(lake.store.root, table, "host=MX1", f"date={DAY}", f"{table}.parquet")
     rows = pq.ParquetFile(path).read()
-    kept = rows.schema.metadata | {f"acceptlake.{key}": text for key, text in footer.items()}
+    kept = rows.schema.metadata | {
+        f"acceptlake.{key}".encode(): text for key, text in footer.items()
+    }
     pq.write_table(change(rows).replace_schema_metadata(kept), path)
 
 

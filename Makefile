@@ -1,6 +1,6 @@
 # Needs python3 (3.11 or later) and make; everything else goes into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types tests format lock sample clean
+.PHONY: help setup demo test check lint types tests oldest format lock sample clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -43,6 +43,13 @@ types:
 tests:
 	@$(BIN)/pytest
 
+oldest:  ## run the core tests on the oldest versions that pyproject.toml allows
+	@test -x .venv-oldest/bin/pytest || { $(PYTHON) -m venv --clear .venv-oldest \
+	    && .venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check \
+	        --constraint .ci/oldest.txt . pytest hypothesis; }
+	@.venv-oldest/bin/python -m pytest tests/transforms/test_scanner.py tests/transforms/test_render.py \
+	    tests/flows/test_night.py tests/flows/test_query.py
+
 format: setup  ## format and mend what can be mended
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -56,4 +63,4 @@ sample: setup  ## make data/sample anew
 	@$(BIN)/acceptlake simulate data/sample --edition 4an --host MX1 --host MX2 --days 3 --connections 500 --seed 7 --hostility 0.003 --no-truth
 
 clean:  ## remove what was made
-	@rm -rf .venv data/demo data/prefect .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-oldest data/demo data/prefect .mypy_cache .pytest_cache .ruff_cache .hypothesis

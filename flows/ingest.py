@@ -33,6 +33,7 @@ from transforms.spans import PADDING
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 _DIALECT_BYTES = 1 << 16
+_BLOCKS_AHEAD = 4 * CORES
 _EPOCH = datetime(1970, 1, 1)
 
 Progress = Callable[[int], None]
@@ -141,7 +142,8 @@ class _Reading:
 
     def tables(self) -> Iterator[pa.Table]:
         """The events of the log, in order."""
-        # Blocks are scanned ahead on all cores, but no more than keep these busy: memory is bound.
+        # Blocks are scanned ahead on all cores, as many as keep these busy while a row group is
+        # being written, and no more: memory is bound.
         scanning: deque[Future[pa.RecordBatch]] = deque()
         for block in self._log.blocks():
             content = memoryview(block)[: -len(PADDING)]
@@ -150,7 +152,7 @@ class _Reading:
             self._is_torn = content[-1] != ord("\n")
             self._progress(len(content))
             scanning.append(_scanners().submit(scanner.scan, block, self._dialect, self._zone))
-            if len(scanning) > CORES:
+            if len(scanning) > _BLOCKS_AHEAD:
                 yield self._taken(scanning.popleft().result())
         while scanning:
             yield self._taken(scanning.popleft().result())

@@ -44,7 +44,7 @@ _ENCODINGS = {
 }
 """Columns that go up in small steps, or share their beginnings."""
 
-_LOOKED_UP = {"sender", "client_ip", "message_id"}
+_LOOKED_UP = {"sender", "sender_domain", "client_ip", "message_id"}
 """Columns with a bloom filter, so that a lookup reads only the row groups that may hold it."""
 
 

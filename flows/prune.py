@@ -55,7 +55,7 @@ def _prune(lake: Lake, day: LogDay, file: LogFile, now: datetime | None) -> Find
         log = read_log(file, entry.bytes)
         if log.known_sha256 != entry.sha256 or log.size != entry.bytes:
             return Finding(name, False, "kept: the lake holds something else; ingest it again")
-        if not reproduces(lake, key, entry):
+        if not reproduces(lake, key):
             return Finding(name, False, "kept: its partition is damaged; ingest it again")
         if now is None:
             return Finding(name, True, f"would be deleted; {key} gives it back")

@@ -47,7 +47,7 @@ def verify_lake(where: str, source: Path | None, host: str | None) -> Iterator[F
 
 def _verify(lake: Lake, key: Key, day: LogDay | None) -> Finding:
     entry = lake.entry(key)
-    if entry is None or not reproduces(lake, key, entry):
+    if entry is None or not reproduces(lake, key):
         return Finding(
             str(key), False, "does not give back its log: the partition is damaged; ingest it again"
         )

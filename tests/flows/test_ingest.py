@@ -120,7 +120,7 @@ def test_a_log_comes_back_byte_for_byte(
     write_log(folder / f"171130{suffix}", content)
     entry = ingest(lake, folder)
     assert exported(lake) == content
-    assert reproduces(lake, KEY, entry)
+    assert reproduces(lake, KEY)
     assert entry.lines == content.count(b"\n") + entry.is_torn
     assert entry.is_torn == (content != b"" and not content.endswith(b"\n"))
     kinds = entry.accepts, entry.verdicts, entry.debug, entry.blank, entry.malformed
@@ -163,7 +163,8 @@ def test_blocks_and_row_groups_may_end_anywhere(
     lines = [ACCEPT, VERDICT, b"junk", VERDICT.replace(b"a@", b"\x8e\x52@"), b"", VERDICT[:60]]
     content = b"\r\n".join(lines)
     write_log(folder / "171130.log", content)
-    assert reproduces(lake, KEY, ingest(lake, folder))
+    ingest(lake, folder)
+    assert reproduces(lake, KEY)
     assert exported(lake) == content
     with lake.open(TableName.EVENTS, KEY) as file:
         assert file.num_row_groups == -(-len(lines) // rows)

@@ -17,7 +17,6 @@ the four tables are described by `transforms.schemas`.
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -157,8 +156,8 @@ def refresh(lake: Lake) -> bool:
     fingerprint = sha256("\n".join(_statements(lake.store.root, tables)).encode()).hexdigest()
     if _fingerprint(lake) == fingerprint:
         return False
-    with tempfile.TemporaryDirectory(prefix="acceptlake-") as folder:
-        made = Path(folder, CATALOG)
+    with lake.store.scratch() as folder:
+        made = folder / CATALOG
         _make(made, lake.store.root, tables, fingerprint)
         with lake.store.replace(CATALOG) as path:
             shutil.copyfile(made, path)
@@ -351,8 +350,8 @@ def _nothing(*columns: str) -> str:
 
 def _fingerprint(lake: Lake) -> str | None:
     """Of the statements that the lake's catalog was made with; None if it has no readable one."""
-    with tempfile.TemporaryDirectory(prefix="acceptlake-") as folder:
-        copy = Path(folder, CATALOG)
+    with lake.store.scratch() as folder:
+        copy = folder / CATALOG
         try:
             with lake.store.open(CATALOG) as file:
                 copy.write_bytes(file.readall())

@@ -190,7 +190,7 @@ def verify(
     failures = 0
     for finding in verify_lake(lake, source, host):
         failures += not finding.is_good
-        typer.echo(f"{finding.name}: {finding.text}", err=not finding.is_good)
+        typer.echo(printable(f"{finding.name}: {finding.text}"), err=not finding.is_good)
     raise typer.Exit(SOME_FAILED if failures else 0)
 
 
@@ -248,7 +248,7 @@ def prune(
     kept = 0
     for finding in pruning.prune(source, host, lake, age, delete=delete):
         kept += not finding.is_good
-        typer.echo(f"{finding.name}: {finding.text}", err=not finding.is_good)
+        typer.echo(printable(f"{finding.name}: {finding.text}"), err=not finding.is_good)
     raise typer.Exit(SOME_FAILED if kept else 0)
 
 

@@ -178,6 +178,8 @@ def _objection(path: Path, base: Path, host: str | None, day: date | None) -> st
         is_regular = stat.S_ISREG(path.stat().st_mode)
     except OSError as error:
         return f"cannot be looked at: {error.strerror}"
+    except RuntimeError:  # what Python 3.11 and 3.12 make of ELOOP
+        return "cannot be looked at: it is a link that leads back to itself"
     if not is_inside:
         return "is a link that leads out of the source; ingest the folder it leads to"
     if not is_regular:

@@ -141,6 +141,19 @@ class Lake:
             return None  # damaged; it will be made anew
         return None if footer is None else footer.get(_INPUTS, b"").decode()
 
+    def damaged(self) -> Iterator[str]:
+        """What is wrong with which file; reads every one of them."""
+        for table in TableName:
+            for key in self.keys(table):
+                try:
+                    with self.open(table, key) as file:
+                        for group in range(file.num_row_groups):
+                            file.read_row_group(group)
+                except LakeError as error:
+                    yield str(error)
+                except (pa.ArrowException, OSError) as error:
+                    yield _damage(table, key, error)
+
     def _footer(self, table: TableName, key: Key) -> dict[bytes, bytes] | None:
         try:
             with self.open(table, key) as file:
@@ -165,7 +178,9 @@ class Lake:
             return pq.ParquetFile(source, read_dictionary=repeating)
         except pa.ArrowInvalid as error:
             source.close()
-            raise LakeError(f"{key}: {path} is damaged: {error}; ingest the day again") from error
+            raise LakeError(
+                f"{key}: {path} is damaged: {error}; ingest the day again with --force"
+            ) from error
 
     def replace(self, table: TableName, key: Key) -> AbstractContextManager[Path]:
         """A context that yields a path to write to, and publishes that if all went well."""
@@ -206,6 +221,11 @@ class Lake:
             yield
         finally:
             lock.release()
+
+
+def _damage(table: TableName, key: Key, error: Exception) -> str:
+    path = path_of(table, key)
+    return f"{key}: {path} is damaged: {error}; ingest the day again with --force"
 
 
 def _read_holder(path: Path) -> str:

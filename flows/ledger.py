@@ -4,13 +4,14 @@ Data and bookkeeping are one file and so one commit; there is nothing that could
 Each fact is one key of the footer's key-value metadata, `acceptlake.NAME`, with a text value.
 """
 
+import os
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from flows.discover import LogDay, LogFile
 from transforms import grammar
-from transforms.grammar import Dialect
+from transforms.grammar import Dialect, decode_text
 from transforms.sessions import Stretch
 
 Footer = dict[bytes, bytes]
@@ -39,7 +40,7 @@ class Origin:
         return cls(
             host=day.host,
             date=day.date,
-            source=str(file.path),
+            source=decode_text(os.fsencode(file.path)),
             files=fingerprint(day),
             source_bytes=file.size,
             source_mtime_ns=file.mtime_ns,

@@ -172,7 +172,8 @@ def run(request: Request, each: Each, watch: Watch) -> Night:
         ledger = read_ledger(lake, {day.host for day in survey.days})
         outcomes = _ingest(request, survey.days, lake, ledger, zone, each, watch)
         outcomes += _replay(lake, ledger, zone, each)
-        return _finish(lake, ledger, [*outcomes, *map(_refused, survey.refused)], each, started)
+        outcomes += map(_refused, survey.refused)
+        return _finish(lake, ledger, outcomes, each, started, all_anew=request.force)
 
 
 def replay(where: str, zone_name: str | None, each: Each) -> Night:
@@ -190,14 +191,20 @@ def replay(where: str, zone_name: str | None, each: Each) -> Night:
 
 
 def _finish(
-    lake: Lake, ledger: Ledger, outcomes: Sequence[Outcome], each: Each, started: float
+    lake: Lake,
+    ledger: Ledger,
+    outcomes: Sequence[Outcome],
+    each: Each,
+    started: float,
+    *,
+    all_anew: bool = False,
 ) -> Night:
     """What comes after the events: pairs, where they are not what follows from these, and so on."""
     stale = [
         key
         for host, entries in ledger.items()
         for key in (Key(host, day) for day in sorted(entries))
-        if lake.inputs(key) != expected_inputs(key, entries)
+        if all_anew or lake.inputs(key) != expected_inputs(key, entries)
     ]
 
     def pair(key: Key) -> None:
@@ -208,8 +215,8 @@ def _finish(
     try:
         catalog.refresh(lake)
         checks = catalog.check(lake)
-    except duckdb.Error as error:  # a damaged partition
-        checks, unchecked = [], (f"the checks: {error}",)
+    except duckdb.Error as error:
+        checks, unchecked = [], tuple(lake.damaged()) or (f"the checks: {error}",)
     return Night(
         outcomes=tuple(outcomes),
         paired=sum(result is None for result in paired),

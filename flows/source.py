@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from itertools import chain
 
+import numpy as np
 import pyarrow as pa
 
 from flows.discover import LogFile
@@ -10,6 +12,8 @@ from flows.errors import SourceError, printable
 from transforms.spans import PADDING
 
 BLOCK_BYTES = 4 << 20
+_MOST_LINES = 1 << 17
+"""In a block; of ordinary lines a block holds about 40,000."""
 LONGEST_LINE = 256 << 20
 """A log has no such line; what looks like one is another file, or an attack on memory."""
 
@@ -48,7 +52,7 @@ class Log:
         """
         rest: list[bytes] = []
         waiting = 0
-        for chunk in self._chunks:
+        for chunk in chain.from_iterable(map(_portions, self._chunks)):
             self._digest(chunk)
             cut = chunk.rfind(b"\n") + 1
             if cut:
@@ -77,6 +81,15 @@ class Log:
             self.known_sha256 = part.hexdigest()
         self._hash.update(chunk)
         self.size += len(chunk)
+
+
+def _portions(chunk: bytes) -> Iterator[bytes]:
+    """A chunk in one piece, or in several where its lines are so short that memory would suffer."""
+    if np.count_nonzero(np.frombuffer(chunk, np.uint8) == ord("\n")) <= _MOST_LINES:
+        yield chunk
+        return
+    for start in range(0, len(chunk), _MOST_LINES):
+        yield chunk[start : start + _MOST_LINES]
 
 
 def open_log(file: LogFile, known_bytes: int = 0) -> Log:

@@ -5,6 +5,7 @@ and renaming, in an object store because an object appears when its upload is co
 """
 
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -19,6 +20,7 @@ from pyarrow import fs
 from flows.errors import LakeError, printable
 
 _PENDING = ".tmp"
+_SCRATCH = ".scratch-"
 _REPLACE_TRIES = 50
 _REPLACE_PAUSE_S = 0.2
 
@@ -35,6 +37,9 @@ class Store(Protocol):
 
     def open(self, path: str) -> pa.NativeFile:
         """Open a file to read. Raises FileNotFoundError."""
+
+    def scratch(self) -> AbstractContextManager[Path]:
+        """A context that yields an empty folder, gone at its end; for the one writer."""
 
     def replace(self, path: str) -> AbstractContextManager[Path]:
         """A context that yields a local path to write to, and publishes it when it ends well."""
@@ -56,6 +61,15 @@ class LocalStore:
 
     def open(self, path: str) -> pa.NativeFile:
         return pa.OSFile(str(self.folder / path), "rb")
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        # In the lake, so that what a crash leaves behind is found by the next writer.
+        for stray in self.folder.glob(f"{_SCRATCH}*"):
+            shutil.rmtree(stray)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self.folder) as folder:
+            yield Path(folder)
 
     @contextmanager
     def replace(self, path: str) -> Iterator[Path]:
@@ -94,6 +108,11 @@ class ObjectStore:
 
     def open(self, path: str) -> pa.NativeFile:
         return self.files.open_input_file(f"{self.prefix}/{path}")
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(prefix="acceptlake-") as folder:
+            yield Path(folder)
 
     @contextmanager
     def replace(self, path: str) -> Iterator[Path]:

@@ -78,8 +78,7 @@ def test_lost_lines_fail(lake_of: Callable[[Logs], Lake]) -> None:
 def test_lines_of_another_kind_than_counted_fail(lake_of: Callable[[Logs], Lake]) -> None:
     lake = lake_of(GOOD)
     rewrite(lake, "events", lambda rows: rows, blank="0", debug="2")
-    # One malformed line of six, as the footer has it now, is remarkable by itself.
-    assert list(found(lake)) == ["lines_are_rows", "malformed_share"]
+    assert list(found(lake)) == ["lines_are_rows"]
 
 
 def test_a_lost_connection_fails(lake_of: Callable[[Logs], Lake]) -> None:

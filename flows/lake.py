@@ -178,9 +178,7 @@ class Lake:
             return pq.ParquetFile(source, read_dictionary=repeating)
         except pa.ArrowInvalid as error:
             source.close()
-            raise LakeError(
-                f"{key}: {path} is damaged: {error}; ingest the day again with --force"
-            ) from error
+            raise LakeError(_damage(table, key, error)) from error
 
     def replace(self, table: TableName, key: Key) -> AbstractContextManager[Path]:
         """A context that yields a path to write to, and publishes that if all went well."""

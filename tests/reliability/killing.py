@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,8 +39,12 @@ CHAINS = (1, 1, 2, 3, 5)
 """How many kills there are before a lake is left to heal."""
 IN_START_UP = 0.05
 """Share of the kills that do not wait until the ingest has begun to write."""
+ANY_TIME = 0.5
+"""Up to this share they are spread over its time; the others are while some file is replaced."""
+SOON_S = 0.02
+"""A file is replaced in about that time."""
 
-_POLL_S = 0.001
+_POLL_S = 0.0005
 
 
 @dataclass
@@ -131,10 +135,10 @@ def _trial(
     words = ("ingest", "--direct", "--no-wait", ground.logs.source, "--lake", lake)
     for _ in range(chain):
         now = partitions(lake)
-        todo = sum(now.get(path) != digest for path, digest in ground.new.items())
-        span = ground.seconds * max(todo / len(ground.new), 0.3)
+        todo = [path for path, digest in ground.new.items() if now.get(path) != digest]
+        span = ground.seconds * max(len(todo) / len(ground.new), 0.3)
         process = start(*words, TMPDIR=str(tmp))
-        if not _kill(process, lake, span, dice):
+        if not _kill(process, lake, [*todo, CATALOG], span, dice):
             report.survived += 1
             break
         report.kills += 1
@@ -160,16 +164,49 @@ def _trial(
     shutil.rmtree(tmp)
 
 
-def _kill(process: subprocess.Popen[bytes], lake: Path, span: float, dice: random.Random) -> bool:
-    """Kill a process at a random moment; False if it had ended by itself."""
-    if dice.random() >= IN_START_UP:
-        while process.poll() is None and holder(lake) != process.pid:
-            time.sleep(_POLL_S)
+def _kill(
+    process: subprocess.Popen[bytes],
+    lake: Path,
+    todo: Sequence[str],
+    span: float,
+    dice: random.Random,
+) -> bool:
+    """Kill a process at a random moment; False if it had ended by itself.
+
+    Args:
+        process: the ingest.
+        lake: what it writes.
+        todo: the files that it will replace.
+        span: how long it will take for that, about.
+        dice: choose the moment.
+    """
+    moment = dice.random()
+    if moment >= IN_START_UP:
+        _wait_until(process, lambda: holder(lake) == process.pid)
+    if moment >= ANY_TIME:
+        path = lake / dice.choice(todo)
+        before = _state(path)
+        pending = f".{path.name}.{process.pid}.tmp"
+        _wait_until(process, lambda: path.with_name(pending).exists() or _state(path) != before)
+        span = SOON_S
     try:
         process.wait(dice.uniform(0, span))
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGKILL)
     return finish(process).code == -signal.SIGKILL
+
+
+def _wait_until(process: subprocess.Popen[bytes], is_so: Callable[[], bool]) -> None:
+    while process.poll() is None and not is_so():
+        time.sleep(_POLL_S)
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        return None
+    return state.st_ino, state.st_mtime_ns
 
 
 def _stage(ground: Ground, lake: Path, process: int, catalog: bytes) -> str:

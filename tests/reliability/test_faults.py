@@ -2,7 +2,7 @@
 
 from tests.reliability import faults
 
-RUNS = 16
+RUNS = 10
 """`python -m tests.reliability.faults` lets every call fail."""
 
 

@@ -1,4 +1,4 @@
-"""Readers are never disturbed: while all is replaced they see whole partitions, and no error."""
+"""While all is replaced readers see whole partitions, wholly old or wholly new."""
 
 from collections.abc import Callable
 from datetime import date

@@ -1,4 +1,4 @@
-"""Parquet as the lake keeps it; the encodings were chosen by measurement (docs/parquet.md)."""
+"""Parquet as the lake keeps it; `python -m benchmarks.parquet` compares other encodings."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import signature

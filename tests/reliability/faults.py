@@ -64,7 +64,7 @@ ROOMS = (0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256)
 
 _PAGE = 4096
 _DAY = re.compile(r"host=([^/]+)/date=([^/]+)")
-_RANDOM = re.compile(r"(?<=\.)\d+(?=\.tmp)|(?<=acceptlake-)\w{8}")
+_RANDOM = re.compile(r"(?<=\.)\d+(?=\.tmp)|(?:(?<=acceptlake-)|(?<=\.scratch-))\w{8}")
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["flows.cli", "flows.night", "flows.terminal", "flows.catalog"])
 

@@ -327,9 +327,13 @@ def main() -> None:
     except OSError as error:
         where = f"{printable(str(error.filename))!r}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}")
-    except KeyboardInterrupt:
+    except SystemExit as stop:
+        if stop.code != _INTERRUPTED:  # which is what typer makes of Ctrl-C
+            raise
         typer.echo("acceptlake: interrupted; the next run goes on from here", err=True)
-        sys.exit(_INTERRUPTED)
+        sys.stdout.flush()
+        # All is put away by now; what libraries would still do and say is of no use to anyone.
+        os._exit(_INTERRUPTED)
 
 
 def _fail(reason: str) -> None:

@@ -37,7 +37,7 @@ _BLOCKS_AHEAD = 4 * CORES
 _EPOCH = datetime(1970, 1, 1)
 
 Progress = Callable[[int], None]
-"""Told how many more bytes of a log have been read."""
+"""Told how many more bytes of a log have been parsed; what it raises ends the reading."""
 
 
 def ingest_events(
@@ -144,20 +144,22 @@ class _Reading:
         """The events of the log, in order."""
         # Blocks are scanned ahead on all cores, as many as keep these busy while a row group is
         # being written, and no more: memory is bound.
-        scanning: deque[Future[pa.RecordBatch]] = deque()
+        scanning: deque[tuple[Future[pa.RecordBatch], int]] = deque()
         for block in self._log.blocks():
             content = memoryview(block)[: -len(PADDING)]
             if self._dialect is None:
                 self._dialect = Dialect.of(bytes(content[:_DIALECT_BYTES]))
             self._is_torn = content[-1] != ord("\n")
-            self._progress(len(content))
-            scanning.append(_scanners().submit(scanner.scan, block, self._dialect, self._zone))
+            scanned = _scanners().submit(scanner.scan, block, self._dialect, self._zone)
+            scanning.append((scanned, len(content)))
             if len(scanning) > _BLOCKS_AHEAD:
-                yield self._taken(scanning.popleft().result())
+                yield self._taken(*scanning.popleft())
         while scanning:
-            yield self._taken(scanning.popleft().result())
+            yield self._taken(*scanning.popleft())
 
-    def _taken(self, batch: pa.RecordBatch) -> pa.Table:
+    def _taken(self, scanned: Future[pa.RecordBatch], size: int) -> pa.Table:
+        batch = scanned.result()
+        self._progress(size)
         table = pa.Table.from_batches([batch])
         for count in table["kind"].value_counts().to_pylist():
             self._kinds[count["values"]] += count["counts"]

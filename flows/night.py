@@ -12,6 +12,7 @@ from datetime import date
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from threading import Event
 from time import monotonic
 from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -250,13 +251,20 @@ def _ingest(
         entry = ledger[day.host].get(day.date)
         return entry is not None and not request.force and entry.is_current(day, zone_of(day))
 
+    stopping = Event()
+
+    def read(day: LogDay, size: int) -> None:
+        if stopping.is_set():
+            raise AcceptlakeError(f"{day}: interrupted")
+        watch.read(day, size)
+
     def ingest(day: LogDay) -> Entry:
         try:
             shrink = request.allow_shrink
-            read = partial(watch.read, day)
             if request.force and day.date not in ledger[day.host]:
                 shrink = True  # it is not there, or so damaged that there is nothing to protect
-            return ingest_events(lake, day, zone_of(day), read, allow_shrink=shrink)
+            progress = partial(read, day)
+            return ingest_events(lake, day, zone_of(day), progress, allow_shrink=shrink)
         finally:
             watch.done(day)
 
@@ -267,7 +275,12 @@ def _ingest(
     }
     todo = [day for day in days if day not in outcomes]
     watch.plan(todo)
-    for day, result in zip(todo, each("ingest", ingest, todo), strict=True):
+    try:
+        results = each("ingest", ingest, todo)
+    except BaseException:  # Ctrl-C: logs being read end at their next block
+        stopping.set()
+        raise
+    for day, result in zip(todo, results, strict=True):
         if isinstance(result, Entry):
             ledger[day.host][day.date] = result
             outcomes[day] = Outcome(str(day), State.INGESTED, result)
@@ -345,8 +358,11 @@ def threads(
         except Exception as error:  # noqa: BLE001  (it is the result, and reported as such)
             return error
 
-    with ThreadPoolExecutor(CORES) as pool:
+    pool = ThreadPoolExecutor(CORES)
+    try:
         return list(pool.map(attempt, items))
+    finally:  # after Ctrl-C without waiting; otherwise there is nothing left to wait for
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def is_worth_retrying(error: BaseException) -> bool:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from datetime import date
 from pathlib import Path
 
@@ -173,3 +175,28 @@ def test_output_that_nobody_reads_any_more_is_no_error(lake: Path) -> None:
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("way", [["--direct"], []], ids=["direct", "as a flow"])
+def test_ctrl_c_says_that_the_next_run_goes_on_and_it_does(way: list[str], tmp_path: Path) -> None:
+    plan = Plan(Edition.BSD, ("MX1",), date(2026, 5, 30), 1, 300_000, seed=1)
+    simulate(tmp_path / "mail", plan, truth=False)
+    log = next((tmp_path / "mail").rglob("260530.log"))
+    lake = tmp_path / "lake"
+    command = [sys.executable, "-c", "from flows.cli import main; main()", "ingest"]
+    with subprocess.Popen(
+        [*command, str(log), "--lake", str(lake), *way],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not list(lake.rglob(".events.parquet.*.tmp")) and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert said == ("", "acceptlake: interrupted; the next run goes on from here\n")
+    assert list(lake.rglob("*.parquet")) == []
+    assert acceptlake("ingest", log, "--lake", lake, "--direct").returncode == 0
+    assert list(lake.rglob("*.tmp")) == []
+    assert acceptlake("verify", log, "--lake", lake).returncode == 0

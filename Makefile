@@ -25,9 +25,9 @@ demo: setup  ## run the nightly flow on data/sample and print the answers
 	@rm -rf $(DEMO)
 	@PREFECT_HOME=$(CURDIR)/data/prefect $(BIN)/acceptlake ingest data/sample --lake $(DEMO)
 	@for question in \
-	    "select date, connections, verdicts, round(verdict_acceptance_rate, 3) as verdict_acceptance_rate, round(connection_acceptance_rate, 3) as connection_acceptance_rate from acceptance_rate_daily order by host, date" \
+	    "select host, date, connections, verdicts, round(verdict_acceptance_rate, 3) as verdict_rate, round(connection_acceptance_rate, 3) as connection_rate from acceptance_rate_daily order by host, date" \
 	    "select sender, rejected, accepted, round(rejection_rate, 3) as rejection_rate from top_rejected_senders limit 5" \
-	    "select date, verdict, pairs, p50_s, p95_s, max_s from connection_to_verdict_latency order by host, date, verdict limit 10"; \
+	    "select host, date, verdict, pairs, p50_s, p95_s, max_s from connection_to_verdict_latency order by host, date, verdict limit 10"; \
 	do echo; echo "> $$question"; $(BIN)/acceptlake sql "$$question" --lake $(DEMO); done
 
 test: setup check  ## set up and run all checks

@@ -33,7 +33,7 @@ from transforms.spans import PADDING
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 _DIALECT_BYTES = 1 << 16
-_BLOCKS_AHEAD = 4 * CORES
+BLOCKS_AHEAD = 4 * CORES
 _EPOCH = datetime(1970, 1, 1)
 
 Progress = Callable[[int], None]
@@ -152,7 +152,7 @@ class _Reading:
             self._is_torn = content[-1] != ord("\n")
             scanned = _scanners().submit(scanner.scan, block, self._dialect, self._zone)
             scanning.append((scanned, len(content)))
-            if len(scanning) > _BLOCKS_AHEAD:
+            if len(scanning) > BLOCKS_AHEAD:
                 yield self._taken(*scanning.popleft())
         while scanning:
             yield self._taken(*scanning.popleft())

@@ -18,8 +18,10 @@ from flows import night
 from flows.discover import LogDay
 from flows.errors import SourceError
 from flows.export import export_log
+from flows.ingest import BLOCKS_AHEAD
 from flows.lake import Key, Lake, TableName
 from flows.night import Night, State
+from flows.source import BLOCK_BYTES
 from tests.reliability.harness import (
     COMMAND,
     Finished,
@@ -400,7 +402,8 @@ class Meddling(Unwatched):
             self._deeds.pop()()
 
 
-LONG = b"".join(LINES) * 4_000  # three blocks
+LONG = b"".join(LINES) * 100 + (b"x" * (BLOCK_BYTES - 1) + b"\n") * (BLOCKS_AHEAD + 2)
+"""More than is read before the first block of it is done."""
 
 
 def test_what_is_appended_to_a_log_while_it_is_read_is_for_the_next_night(place: Place) -> None:

@@ -54,6 +54,9 @@ SETTINGS: Mapping[str, Options] = {
         for name in ("server_name", "client_ip", "peer_name", "sender", "auth_user")
     },
     "no DELTA encodings": {"column_encoding": None},
+    "DELTA for timestamps too": {
+        "column_encoding": write._ENCODINGS | dict.fromkeys(("ts", "ts_utc"), "DELTA_BINARY_PACKED")
+    },
     "row groups of 65,536": {"row_group_rows": 1 << 16},
     "row groups of 131,072": {"row_group_rows": 1 << 17},
     "row groups of 524,288": {"row_group_rows": 1 << 19},
@@ -62,6 +65,8 @@ SETTINGS: Mapping[str, Options] = {
     "pages of 4 MiB": {"data_page_size": 1 << 22},
     "page index": {"write_page_index": True},
     "no statistics": {"write_statistics": False},
+    "statistics for every column": {"write_statistics": True},
+    "batches of 1,024 values": {"write_batch_size": 1024},
     "no bloom filters": {"bloom_filter_options": None},
     "milliseconds": {"coerce_timestamps": "ms"},
 }
@@ -145,11 +150,15 @@ def _set(options: Options) -> None:
     changed = dict(options)
     write.ROW_GROUP_ROWS = changed.pop("row_group_rows", write.ROW_GROUP_ROWS)
 
-    def altered(schema: pa.Schema, rows: int) -> dict[str, object]:
-        everything: dict[str, Any] = shipped(schema, rows) | changed
+    def altered(schema: pa.Schema, first: pa.Table) -> dict[str, object]:
+        everything: dict[str, Any] = shipped(schema, first) | changed
         if everything.get("use_dictionary") not in (True, False):
             names = everything["use_dictionary"]
             everything["use_dictionary"] = [each for each in schema.names if each in names]
+        if encodings := everything.get("column_encoding"):
+            everything["column_encoding"] = {
+                name: encoding for name, encoding in encodings.items() if name in schema.names
+            }
         return {option: value for option, value in everything.items() if value is not None}
 
     write._options = altered

@@ -19,7 +19,7 @@ from calendar import timegm
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import IPv6Address
 from typing import NamedTuple
 
 VERSION = 1
@@ -155,6 +155,10 @@ def _pattern(source: bytes) -> re.Pattern[bytes]:
 _STAMP = _pattern(rb"\[\d\d/[A-Za-z]{3}/\d{4}:\d\d:\d\d:\d\d\]")
 _SERVER = _pattern(rb", \(([^)]*)\)")
 _ADDRESS = _pattern(rb", ([^\[]*)\[([^\]]*)\]")
+_OCTET = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+IPV4 = rb"(?:" + _OCTET + rb"\.){3}" + _OCTET
+"""A regular expression, for Python and for Arrow."""
+_IPV4 = _pattern(IPV4)
 _PORT = _pattern(rb":([1-9]\d{0,4})(" + TLS + rb")?(?=, )")
 
 # B and ten digits; year % 10 and the month in hex before the digits; twelve zeros; nothing.
@@ -282,11 +286,15 @@ def seconds_at_hour(prefix: bytes) -> int | None:
     return None if ts is None else timegm(ts.timetuple())
 
 
-@lru_cache(maxsize=1 << 16)
 def is_address(text: bytes) -> bool:
     """Whether `text` is an IPv4 address or an IPv6 address, with or without a zone."""
+    return _IPV4.fullmatch(text) is not None or _is_ipv6(text)
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_ipv6(text: bytes) -> bool:
     try:
-        ip_address(text.decode("ascii"))
+        IPv6Address(text.decode("ascii"))
     except ValueError:
         return False
     return True

@@ -18,10 +18,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from transforms import grammar
 from transforms.clock import to_utc
-from transforms.columns import coded, overlay, scatter, spread
+from transforms.columns import Piece, column, words
 from transforms.grammar import Dialect, Kind, Verdict
 from transforms.schemas import EVENTS
 from transforms.spans import (
@@ -31,13 +32,18 @@ from transforms.spans import (
     Spans,
     Text,
     Words,
-    digit,
     ends_with,
     fits,
     has,
+    number,
 )
 
+_NO_HOUR = -1
+_NO_PORT = 1 << 16
+
 Codes = npt.NDArray[np.int8]
+Columns = dict[str, Piece]
+"""What is known of some rows, by the name of the column."""
 
 _MARKS = (b"\n", b"[", b"]", b")")
 _SKELETON = b"[])[]"
@@ -45,7 +51,6 @@ _SHORTEST = len("[03/Jun/2026:09:00:01], (), [::], ,<>,ok")
 """No well-formed line is shorter, so loads a few words into or before its end stay in the text."""
 
 _SECOND = 1_000_000  # of a timestamp in µs
-_KINDS = tuple(Kind)
 _VERDICTS = tuple(Verdict)
 _MECHANISMS = tuple(mechanism.decode() for mechanism in grammar.MECHANISMS)
 _STATUSES = tuple(status.decode() for status in grammar.STATUSES)
@@ -78,64 +83,57 @@ def scan(padded: bytes, dialect: Dialect, zone: ZoneInfo) -> pa.RecordBatch:
     head = _Head.prove(text, lines)
     accept = _Accept.prove(text, head)
     verdict = _Verdict.prove(text, head, dialect)
-    subject = verdict.subject
 
-    count = lines.count
-    kind = scatter(accept.row, _KINDS.index(Kind.ACCEPT), count)
-    kind[verdict.row] = _KINDS.index(Kind.VERDICT)
-    proved = np.flatnonzero(kind[head.row] >= 0)
-    row, seconds = head.row[proved], head.seconds[proved]
-    server, servers = text.coded(head.server[proved])
-    columns = {
-        "kind": coded(kind, _KINDS),
-        "ts": spread(row, seconds * _SECOND, count, pa.timestamp("us")),
-        "ts_utc": spread(row, to_utc(seconds, zone) * _SECOND, count, pa.timestamp("us", "UTC")),
-        "server_name": coded(scatter(row, server, count, np.int32), servers),
-        "client_ip": coded(scatter(row, head.client[proved], count, np.int32), head.clients),
-        "port": spread(accept.row, accept.port, count, pa.int32()),
-        "tls": spread(accept.row, accept.is_tls, count, pa.bool_()),
-        "peer_name": text.strings(verdict.peer, verdict.row, count),
-        "sender": text.strings(subject.sender, subject.sender_row, count),
-        "auth_mechanism": coded(scatter(subject.auth_row, subject.mechanism, count), _MECHANISMS),
-        "auth_user": text.strings(subject.user, subject.auth_row, count),
-        "auth_success": spread(subject.auth_row, subject.success, count, pa.bool_()),
-        "message_id": text.strings(verdict.id, verdict.id_row, count),
-        "status": coded(scatter(verdict.row, verdict.status, count), _STATUSES),
-        "verdict": coded(scatter(verdict.row, verdict.outcome, count), _VERDICTS),
-        "parse_error": coded(np.full(count, -1), ()),
-    }
-
+    is_proved = np.zeros(lines.count, np.bool_)
+    is_proved[accept.row] = True
+    is_proved[verdict.row] = True
     has_odd_end = lines.has_odd_end(text, dialect)
     keeps_raw = has_odd_end.copy()
     keeps_raw[verdict.row[verdict.is_odd]] = True
-    unproved = np.flatnonzero(kind < 0)
-    if len(unproved):
+    known = [
+        head.columns(text, is_proved, zone),
+        accept.columns(),
+        verdict.columns(text),
+        verdict.subject.columns(text),
+    ]
+    if not is_proved.all():
+        unproved = np.flatnonzero(~is_proved)
         contents = lines.contents(text, unproved)
         parsed = [grammar.parse_line(content) for content in contents]
+        known.append(_tabulate(parsed, unproved, zone))
         keeps_raw[unproved] |= [
             grammar.render_line(line, dialect) != content
             for line, content in zip(parsed, contents, strict=True)
         ]
-        patch = tabulate(parsed, zone)
-        for name, column in columns.items():
-            columns[name] = overlay(column, unproved, patch[name])
-    raw_row = np.flatnonzero(keeps_raw)
-    columns["raw"] = text.binaries(lines.raw(text, has_odd_end)[raw_row], raw_row, count)
-    return pa.RecordBatch.from_pydict(columns, schema=SCANNED)
+    known.append(lines.raw(text, np.flatnonzero(keeps_raw), has_odd_end))
+
+    pieces: dict[str, list[Piece]] = {name: [] for name in SCANNED.names}
+    for columns in known:
+        for name, piece in columns.items():
+            pieces[name].append(piece)
+    arrays = [column(pieces[field.name], lines.count, field.type) for field in SCANNED]
+    return pa.RecordBatch.from_arrays(arrays, schema=SCANNED)
 
 
-def tabulate(lines: list[grammar.Line], zone: ZoneInfo) -> pa.RecordBatch:
-    """The fields of exactly parsed lines, with `ts_utc`, as columns of `SCANNED`."""
-    fields = dict(zip(grammar.Line._fields, zip(*lines, strict=True), strict=True))
-    columns = {
-        name: pa.array(values, EVENTS.field(name).type).cast(SCANNED.field(name).type)
-        for name, values in fields.items()
-    }
-    ts = columns["ts"]
-    row = np.flatnonzero(ts.is_valid())
-    utc = to_utc(ts.drop_null().cast(pa.int64()).to_numpy() // _SECOND, zone) * _SECOND
-    columns["ts_utc"] = spread(row, utc, len(ts), pa.timestamp("us", "UTC"))
-    return pa.RecordBatch.from_pydict(columns)
+def _tabulate(lines: list[grammar.Line], row: Positions, zone: ZoneInfo) -> Columns:
+    """The fields of exactly parsed lines."""
+    columns = {}
+    for name, values in zip(grammar.Line._fields, zip(*lines, strict=True), strict=True):
+        there = [nth for nth, value in enumerate(values) if value is not None]
+        if not there:
+            continue
+        known = pa.array([values[nth] for nth in there], EVENTS.field(name).type)
+        if name == "ts":
+            local = known.view(pa.int64()).to_numpy()
+            columns["ts"] = Piece(row[there], local)
+            columns["ts_utc"] = Piece(row[there], to_utc(local // _SECOND, zone) * _SECOND)
+        elif name in _CODED:
+            columns[name] = Piece(row[there], known.dictionary_encode())
+        elif pa.types.is_string(known.type):
+            columns[name] = Piece(row[there], known)
+        else:
+            columns[name] = Piece(row[there], known.to_numpy(zero_copy_only=False))
+    return columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,27 +176,31 @@ class _Lines:
         odd |= self.stop == text.size
         return odd
 
-    def raw(self, text: Text, is_odd: Mask) -> Spans:
-        """The bytes a line keeps if it keeps any: its content, and its line end where odd."""
-        return Spans(self.start, np.where(is_odd, np.minimum(self.stop + 1, text.size), self.end))
+    def raw(self, text: Text, row: Positions, has_odd_end: Mask) -> Columns:
+        """The bytes of the lines that keep them: the content, and the line end where it is odd."""
+        end = np.where(has_odd_end[row], np.minimum(self.stop[row] + 1, text.size), self.end[row])
+        return {"raw": Piece(row, text.binaries(Spans(self.start[row], end)))}
 
     def contents(self, text: Text, rows: Positions) -> list[bytes]:
         """The bytes of some lines, without line ends."""
-        ranges = zip(self.start[rows].tolist(), self.end[rows].tolist(), strict=True)
-        return [text.padded[start:end] for start, end in ranges]
+        spans = Spans(self.start[rows], self.end[rows])
+        return [text.padded[each] for each in spans.slices()]
 
     def are_plain(self, text: Text) -> Mask:
         """Which lines are UTF-8 without NUL and without a carriage return but in the line end."""
         plain = np.ones(self.count, np.bool_)
-        if text.padded.find(b"\0") >= 0:
-            plain[self._holding(text.find(b"\0"))] = False
+        at = -1
+        while (at := text.padded.find(b"\0", at + 1)) >= 0:
+            row = np.searchsorted(self.stop, at)
+            plain[row] = False
+            at = int(self.stop[row])
         in_line_ends = np.count_nonzero(self.stop != self.end)
         if np.count_nonzero(text.bytes == ord("\r")) != in_line_ends:
             returns = text.find(b"\r")
             rows = self._holding(returns)
             plain[rows[returns != self.end[rows]]] = False
         if not text.padded.isascii():
-            rows = self._holding(np.flatnonzero(text.bytes >= 0x80))
+            rows = self._holding(text.beyond_ascii())
             rows = rows[np.diff(rows, prepend=-1) > 0]
             plain[rows] &= [_is_utf8(content) for content in self.contents(text, rows)]
         return plain
@@ -220,9 +222,8 @@ class _Head:
     server: Spans
     peer: Spans
     """With the gap that may stand before the bracket."""
-    client: npt.NDArray[np.int32]
-    """The address, as an index into `clients`."""
-    clients: pa.StringArray
+    client: pa.DictionaryArray
+    """The address."""
     close: Positions
     """Where the bracket after the address is."""
     after: Words
@@ -239,18 +240,16 @@ class _Head:
         paren, bracket, close = (lines.marks[first_mark + nth] for nth in (2, 3, 4))
 
         # [DD/Mon/YYYY:HH:MM:SS], (
-        day, hour, clock = (text.word(start + offset) for offset in (0, 8, 16))
+        day, hour, clock = text.words(start, 3)
         full_hour = _seconds_at_hour(day, hour)
-        minutes = 10 * digit(clock, 0) + digit(clock, 1)
-        seconds = 10 * digit(clock, 3) + digit(clock, 4)
+        minutes, seconds = number(clock, 2), number(clock >> np.uint64(24), 2)
         proved = (full_hour != _NO_HOUR) & (minutes < 60) & (seconds < 60)
         proved &= fits(clock, b"##:##], ") & (text.byte(start + 24) == ord("("))
         # server), peer[
         proved &= text.has(paren, b"), ")
         # address]
-        client, clients = text.coded(Spans(bracket + 1, close))
-        addresses = clients.cast(pa.binary()).to_pylist()
-        proved &= np.array([grammar.is_address(each) for each in addresses], np.bool_)[client]
+        client = text.coded(Spans(bracket + 1, close))
+        proved &= _are_addresses(client.dictionary)[client.indices.to_numpy()]
 
         return cls(
             row=row,
@@ -259,11 +258,21 @@ class _Head:
             server=Spans(start + len("[DD/Mon/YYYY:HH:MM:SS], ("), paren),
             peer=Spans(paren + len("), "), bracket),
             client=client,
-            clients=clients,
             close=close,
             after=text.word(close),
             end=lines.end[row],
         )
+
+    def columns(self, text: Text, is_proved: Mask, zone: ZoneInfo) -> Columns:
+        """What the lines begin with, of those that were proved to their end."""
+        which = np.flatnonzero(is_proved[self.row])
+        row, seconds = self.row[which], self.seconds[which]
+        return {
+            "ts": Piece(row, seconds * _SECOND),
+            "ts_utc": Piece(row, to_utc(seconds, zone) * _SECOND),
+            "server_name": Piece(row, text.coded(self.server[which])),
+            "client_ip": Piece(row, self.client.take(pa.array(which))),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,18 +293,24 @@ class _Accept:
             close + len("]:"), end - len(grammar.ACCEPT) - np.where(is_tls, len(grammar.TLS), 0)
         )
         proved = text.has(end - len(grammar.ACCEPT), grammar.ACCEPT)
-        proved &= (digits.length >= 1) & (digits.length <= len("65535"))
         proved &= text.byte(digits.start) != ord("0")
 
-        port = np.zeros(len(which), np.int32)
         word = text.word(digits.start)
-        for place in range(len("65535")):
-            is_there = place < digits.length
-            value = digit(word, place)
-            proved &= ~is_there | fits(word >> np.uint64(8 * place), b"#")
-            port = np.where(is_there, 10 * port + value, port)
+        port = np.full(len(which), _NO_PORT)
+        for length in range(1, len("65535") + 1):
+            as_long = np.flatnonzero(digits.length == length)
+            is_number = fits(word[as_long], b"#" * length)
+            port[as_long] = np.where(is_number, number(word[as_long], length), _NO_PORT)
         proved &= port <= 65535
         return cls(head.row[which[proved]], port[proved].astype(np.int32), is_tls[proved])
+
+    def columns(self) -> Columns:
+        """What only accept lines have."""
+        return {
+            "kind": Piece(self.row, _word(Kind.ACCEPT, len(self.row))),
+            "port": Piece(self.row, self.port),
+            "tls": Piece(self.row, self.is_tls),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +361,16 @@ class _Verdict:
         ):
             outcome[holds] = _VERDICTS.index(meaning)
         return cls(row, peer, row[has_id], id[has_id], status, outcome, is_odd, read)
+
+    def columns(self, text: Text) -> Columns:
+        """What only verdicts have, but for their subject."""
+        return {
+            "kind": Piece(self.row, _word(Kind.VERDICT, len(self.row))),
+            "peer_name": Piece(self.row, text.strings(self.peer)),
+            "message_id": Piece(self.id_row, text.strings(self.id)),
+            "status": Piece(self.row, words(self.status, _STATUSES)),
+            "verdict": Piece(self.row, words(self.outcome, _VERDICTS)),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,6 +429,15 @@ class _Subject:
             reverse_dns=reverse_dns,
         )
 
+    def columns(self, text: Text) -> Columns:
+        """What a verdict says of the client."""
+        return {
+            "sender": Piece(self.sender_row, text.strings(self.sender)),
+            "auth_mechanism": Piece(self.auth_row, words(self.mechanism, _MECHANISMS)),
+            "auth_user": Piece(self.auth_row, text.strings(self.user)),
+            "auth_success": Piece(self.auth_row, self.success),
+        }
+
 
 def _find_status(text: Text, end: Positions) -> tuple[Codes, Positions]:
     """Which of `>,STATUS` each line ends with (-1: none), and where that begins."""
@@ -431,14 +465,12 @@ def _id_length(text: Text, end: Positions) -> Positions:
     """How long the id is that ends at each position, after a `,<`; -1 where there is none."""
     length = np.full(len(end), -1)
     for shape in _ID_SHAPES:
-        if not len(unknown := np.flatnonzero(length < 0)):
-            break
+        unknown = np.flatnonzero(length < 0)
+        if len(unknown) <= len(end) // 64:
+            break  # not worth twelve more looks: they are malformed, or left to the exact parser
         is_there = text.fits(end[unknown] - len(shape), shape)
         length[unknown[is_there]] = len(shape) - len(",<")
     return length
-
-
-_NO_HOUR = -1
 
 
 def _seconds_at_hour(day: Words, hour: Words) -> Positions:
@@ -450,6 +482,21 @@ def _seconds_at_hour(day: Words, hour: Words) -> Positions:
     hours = [grammar.seconds_at_hour(prefixes[at : at + 16]) for at in range(0, len(prefixes), 16)]
     seconds = np.array([_NO_HOUR if at is None else at for at in hours], np.int64)
     return seconds[np.cumsum(changes) - 1]
+
+
+def _are_addresses(texts: pa.StringArray) -> Mask:
+    """Which are IPv4 or IPv6 addresses."""
+    are_v4 = pc.match_substring_regex(texts, f"^{grammar.IPV4.decode()}$")
+    answer: Mask = are_v4.to_numpy(zero_copy_only=False).copy()
+    others = np.flatnonzero(~answer)
+    rest = texts.take(pa.array(others)).cast(pa.binary()).to_pylist()
+    answer[others] = [grammar.is_address(text) for text in rest]
+    return answer
+
+
+def _word(word: str, count: int) -> pa.DictionaryArray:
+    """The same word many times."""
+    return words(np.zeros(count, np.int32), [word])
 
 
 def _is_utf8(content: bytes) -> bool:

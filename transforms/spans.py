@@ -9,14 +9,14 @@ integers, one at every offset, so that eight bytes of thirty thousand lines are 
 comparing them with a literal is one integer comparison, and picking digits is arithmetic.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from transforms.columns import spread
+from transforms.columns import words
 
 Positions = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
@@ -36,10 +36,18 @@ class Spans:
     def __getitem__(self, chosen: Positions | Mask) -> "Spans":
         return Spans(self.start[chosen], self.end[chosen])
 
+    def slices(self) -> Iterator[slice]:
+        """Each as Python's own kind of span."""
+        return map(slice, self.start.tolist(), self.end.tolist())
+
     @property
     def length(self) -> Positions:
         """Bytes in each."""
         return self.end - self.start
+
+
+_STRETCH = 1 << 18
+"""How many bytes `find` looks at in one go, so that what comes of them stays in the cache."""
 
 
 class Text:
@@ -53,15 +61,28 @@ class Text:
         self.padded = padded
         self.size = len(padded) - len(PADDING)
         self.bytes = np.frombuffer(padded, np.uint8)
-        self._words: Words = np.ndarray(self.size + 1, "<u8", padded, strides=(1,))
 
     def find(self, *wanted: bytes) -> Positions:
         """Where any of these single bytes stands, ascending; the first byte of padding counts."""
-        reached = self.bytes[: self.size + 1]
-        found = reached == ord(wanted[0])
-        for byte in wanted[1:]:
-            found |= reached == ord(byte)
-        return np.flatnonzero(found)
+        found = []
+        for start in range(0, self.size + 1, _STRETCH):
+            stretch = self.bytes[start : min(start + _STRETCH, self.size + 1)]
+            is_wanted = stretch == ord(wanted[0])
+            for byte in wanted[1:]:
+                is_wanted |= stretch == ord(byte)
+            found.append(np.flatnonzero(is_wanted) + start)
+        return np.concatenate(found)
+
+    def beyond_ascii(self) -> Positions:
+        """Positions around all bytes that are not ASCII, ascending: of each the word it is in."""
+        whole = np.frombuffer(self.padded, "<u8", len(self.padded) // 8)
+        found = []
+        for start in range(0, len(whole), _STRETCH // 8):
+            stretch = whole[start : start + _STRETCH // 8]
+            is_beyond = (stretch & _as_word(b"\x80" * 8)) != 0
+            found.append(8 * (np.flatnonzero(is_beyond) + start))
+        first = np.concatenate(found)
+        return np.stack([first, np.minimum(first + 7, self.size - 1)], axis=1).ravel()
 
     def byte(self, at: Positions) -> npt.NDArray[np.uint8]:
         """The byte at each position."""
@@ -69,56 +90,61 @@ class Text:
 
     def word(self, at: Positions) -> Words:
         """The eight bytes from each position on; the first is the lowest byte of the word."""
-        return self._words[at]
+        return self.words(at, 1)[0]
+
+    def words(self, at: Positions, count: int) -> Words:
+        """`count` words from each position on, one row for each word: shape (count, positions)."""
+        size = 8 * count
+        room = max(0, len(self.padded) - size + 1)
+        windows = np.ndarray(room, f"V{size}", self.padded, strides=(1,))
+        return windows[at].view("<u8").reshape(len(at), count).T
 
     def has(self, at: Positions, literal: bytes) -> Mask:
-        """Whether `literal`, of any length, stands from each position on."""
+        """Whether `literal`, one byte or more, stands from each position on."""
         return self._at_every_word(at, literal, has)
 
     def fits(self, at: Positions, shape: bytes) -> Mask:
-        """Whether `shape`, of any length, stands there; a `#` in it is any ASCII digit."""
+        """Whether `shape`, one byte or more, stands there; a `#` in it is any ASCII digit."""
         return self._at_every_word(at, shape, fits)
 
     def _at_every_word(
         self, at: Positions, wanted: bytes, test: Callable[[Words, bytes], Mask]
     ) -> Mask:
-        answer = test(self.word(at), wanted[:8])
-        for offset in range(8, len(wanted), 8):
-            # The last load overlaps the one before it, so that none reads beyond what is wanted.
-            offset = min(offset, len(wanted) - 8)
-            answer &= test(self.word(at + offset), wanted[offset : offset + 8])
+        parts = [wanted[offset : offset + 8] for offset in range(0, len(wanted), 8)]
+        first, *others = zip(self.words(at, len(parts)), parts, strict=True)
+        answer = test(*first)
+        for word, part in others:
+            answer &= test(word, part)
         return answer
 
-    def strings(self, spans: Spans, rows: Positions, count: int) -> pa.StringArray:
-        """`count` strings: the span's text in its row, null elsewhere. The text must be UTF-8."""
-        return self._gather(pa.string(), spans, rows, count)
-
-    def coded(self, spans: Spans) -> tuple[npt.NDArray[np.int32], pa.StringArray]:
-        """The text of each span as an index into its distinct texts. The text must be UTF-8."""
-        count = len(spans.start)
-        if count:
-            first = self.padded[spans.start[0] : spans.end[0]]
-            are_as_long = (spans.length == len(first)).all()
-            if are_as_long and self.has(spans.start, first).all():  # as the server's own name is
-                return np.zeros(count, np.int32), pa.array([first.decode()])
-        encoded = self.strings(spans, np.arange(count), count).dictionary_encode()
-        return encoded.indices.to_numpy(), encoded.dictionary
-
-    def binaries(self, spans: Spans, rows: Positions, count: int) -> pa.BinaryArray:
-        """`count` byte strings: the span's bytes in its row, null elsewhere."""
-        return self._gather(pa.binary(), spans, rows, count)
-
-    def _gather(self, type: pa.DataType, spans: Spans, rows: Positions, count: int) -> pa.Array:
+    def strings(self, spans: Spans) -> pa.StringArray:
+        """The text of each span, which must be UTF-8."""
         # Seen as an Arrow array over this buffer, the offsets alternate: span, gap, span, gap, …
         # Taking the even entries copies every span once, and nothing else.
-        offsets = np.empty(2 * len(rows) + 1, np.int32)
+        count = len(spans.start)
+        offsets = np.empty(2 * count + 1, np.int32)
         offsets[0:-1:2] = spans.start
         offsets[1::2] = spans.end
         offsets[-1] = self.size
         buffers = [None, pa.py_buffer(offsets), pa.py_buffer(self.padded)]
-        alternating = pa.Array.from_buffers(type, 2 * len(rows), buffers)
-        even = np.arange(0, 2 * len(rows), 2, dtype=np.int32)
-        return alternating.take(spread(rows, even, count, pa.int32()))
+        alternating = pa.Array.from_buffers(pa.string(), 2 * count, buffers)
+        return alternating.take(pa.array(np.arange(0, 2 * count, 2, dtype=np.int32)))
+
+    def binaries(self, spans: Spans) -> pa.BinaryArray:
+        """The bytes of each span; for a few of them."""
+        return pa.array([self.padded[each] for each in spans.slices()], pa.binary())
+
+    def coded(self, spans: Spans) -> pa.DictionaryArray:
+        """The text of each span, which must be UTF-8, as an index into the distinct texts."""
+        count = len(spans.start)
+        if count:
+            first = self.padded[spans.start[0] : spans.end[0]]
+            are_as_long = (spans.length == len(first)).all()
+            if (
+                first and are_as_long and self.has(spans.start, first).all()
+            ):  # as the server's own name is
+                return words(np.zeros(count, np.int32), [first.decode()])
+        return self.strings(spans).dictionary_encode()
 
 
 def has(words: Words, literal: bytes) -> Mask:
@@ -143,6 +169,14 @@ def ends_with(words: Words, literal: bytes) -> Mask:
     """Whether each word ends with `literal`, which has at most 8 bytes."""
     answer: Mask = (words >> _bits(8 - len(literal))) == _as_word(literal)
     return answer
+
+
+def number(words: Words, length: int) -> npt.NDArray[np.int64]:
+    """The number that the first `length` bytes of each word spell, which are digits."""
+    value = digit(words, 0)
+    for place in range(1, length):
+        value = 10 * value + digit(words, place)
+    return value
 
 
 def digit(words: Words, place: int) -> npt.NDArray[np.int64]:

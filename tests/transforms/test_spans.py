@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.spans import PADDING, Spans, Text, digit, ends_with, fits, has
+from transforms.spans import PADDING, Spans, Text, digit, ends_with, fits, has, number
 
 BYTES = st.one_of(st.binary(max_size=60), st.text("019#a[]", max_size=60).map(str.encode))
 LITERALS = st.one_of(
@@ -122,21 +122,43 @@ def test_digits_have_values(digits: list[int], place: int) -> None:
     assert digit(word, place).tolist() == [digits[place]]
 
 
+@given(st.integers(0, 99_999), BYTES)
+def test_a_number_is_what_its_digits_spell(value: int, behind: bytes) -> None:
+    digits = str(value).encode()
+    assert number(words(digits + behind), len(digits)).tolist() == [value]
+
+
+@given(BYTES, st.integers(1, 5), st.data())
+def test_words_are_consecutive(content: bytes, count: int, data: st.DataObject) -> None:
+    text, padded = Text(content + PADDING), content + PADDING
+    room = len(padded) - 8 * count
+    places = data.draw(st.lists(st.integers(0, room), max_size=5)) if room >= 0 else []
+    found = text.words(at(*places), count)
+    assert found.shape == (count, len(places))
+    for nth in range(count):
+        assert found[nth].tolist() == text.word(at(*places) + 8 * nth).tolist()
+
+
+@given(st.text("aé字😀\n", min_size=1, max_size=40).map(str.encode))
+def test_every_byte_beyond_ascii_is_between_two_of_the_positions_around_them(
+    content: bytes,
+) -> None:
+    around = Text(content + PADDING).beyond_ascii().tolist()
+    assert around == sorted(around)
+    assert all(0 <= position < len(content) for position in around)
+    ranges = list(zip(around[0::2], around[1::2], strict=True))
+    assert all(last - first < 8 for first, last in ranges)
+    for position, byte in enumerate(content):
+        assert byte < 0x80 or any(first <= position <= last for first, last in ranges)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=60), st.data())
-def test_gathered_bytes_stand_in_their_rows_and_nothing_elsewhere(
-    content: bytes, data: st.DataObject
-) -> None:
+def test_binaries_are_the_bytes_of_the_spans(content: bytes, data: st.DataObject) -> None:
     ranges = data.draw(spans_of(content))
-    holes = data.draw(st.lists(st.integers(0, 3), min_size=len(ranges), max_size=len(ranges)))
-    rows = [sum(holes[: n + 1]) + n for n in range(len(ranges))]
-    count = len(ranges) + sum(holes) + data.draw(st.integers(0, 3))
-    expected: list[bytes | None] = [None] * count
-    for row, (start, end) in zip(rows, ranges, strict=True):
-        expected[row] = content[start:end]
-    gathered = Text(content + PADDING).binaries(as_spans(ranges), at(*rows), count)
+    gathered = Text(content + PADDING).binaries(as_spans(ranges))
     gathered.validate(full=True)
-    assert gathered.to_pylist() == expected
+    assert gathered.to_pylist() == [content[start:end] for start, end in ranges]
 
 
 @given(st.lists(st.text(max_size=5), max_size=8))
@@ -146,7 +168,7 @@ def test_gathered_strings_are_text(texts: list[str]) -> None:
     ends = np.cumsum(lengths + 1) - 1
     text = Text(b"".join(each + b"\xff" for each in encoded) + PADDING)
     spans = Spans(ends - lengths, ends)
-    gathered = text.strings(spans, np.arange(len(texts)), len(texts))
+    gathered = text.strings(spans)
     gathered.validate(full=True)
     assert gathered.to_pylist() == texts
 
@@ -158,10 +180,10 @@ def test_coded_texts_are_the_texts(texts: list[str]) -> None:
     lengths = at(*(len(each) for each in encoded))
     ends = np.cumsum(lengths)
     spans = Spans(ends - lengths, ends)
-    codes, distinct = Text(b"".join(encoded) + PADDING).coded(spans)
-    words_of = distinct.to_pylist()
-    assert [words_of[code] for code in codes] == texts
-    assert len(set(words_of)) == len(words_of)
+    coded = Text(b"".join(encoded) + PADDING).coded(spans)
+    coded.validate(full=True)
+    assert coded.to_pylist() == texts
+    assert len(coded.dictionary.unique()) == len(coded.dictionary)
 
 
 def test_spans_are_chosen_and_measured() -> None:

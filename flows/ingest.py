@@ -290,12 +290,17 @@ def ingest_pairs(lake: Lake, key: Key, entries: Mapping[date, Entry]) -> None:
         with lake.replace(table, key) as path:
             write_parquet(path, schema, rows, lambda: {"acceptlake.inputs": inputs})
 
-    publish(TableName.VERDICTS, VERDICTS, map(day.verdict_table, _events(lake, key, VERDICTS)))
-    publish(
-        TableName.CONNECTIONS,
-        CONNECTIONS,
-        map(day.connection_table, _events(lake, key, CONNECTIONS)),
-    )
+    def publish_verdicts() -> None:
+        rows = map(day.verdict_table, _events(lake, key, VERDICTS))
+        publish(TableName.VERDICTS, VERDICTS, rows)
+
+    def publish_connections() -> None:
+        rows = map(day.connection_table, _events(lake, key, CONNECTIONS))
+        publish(TableName.CONNECTIONS, CONNECTIONS, rows)
+
+    with ThreadPoolExecutor(2) as pool:
+        for published in [pool.submit(publish_verdicts), pool.submit(publish_connections)]:
+            published.result()
     # Last: `Lake.inputs` takes it as the sign that all three are there.
     publish(TableName.HOURLY_COUNTS, HOURLY_COUNTS, iter([day.hourly_counts()]))
 

@@ -160,7 +160,7 @@ class Day:
         dates = tuple(sorted(files))
         parts: list[pa.Table] = []
         for file_date in dates:
-            lines = files[file_date].filter(pc.field("ts").is_valid())
+            lines = files[file_date].filter(files[file_date]["ts"].is_valid())
             seconds = _seconds(lines["ts"])
             is_regular = _within(seconds, regular_stretch(file_date))
             lines = lines.append_column("seconds", pa.array(seconds))
@@ -212,7 +212,7 @@ class Day:
         Returns:
             Columns of `VERDICTS`, one row per verdict line, in order.
         """
-        events = events.filter(pc.field("verdict").is_valid())
+        events = events.filter(events["verdict"].is_valid())
         row = self._rows(events, are_verdicts=True)
         connection = self.matches.connection[row]
         domain = sender_domains(events["sender"].combine_chunks())
@@ -233,7 +233,7 @@ class Day:
         Returns:
             Columns of `CONNECTIONS`, one row per accept line, in order.
         """
-        events = events.filter(pc.field("port").is_valid())
+        events = events.filter(events["port"].is_valid())
         row = self._rows(events, are_verdicts=False)
         first_verdict = self.answers.first[row]
         return pa.table(

@@ -60,6 +60,11 @@ class Timeline:
     is_at_once: Mask
     """Verdicts given in the second of the connect: DNSBL and reverse DNS."""
 
+    def of(self, row: Integers) -> "Timeline":
+        """Some rows of it, in order."""
+        columns = (self.client, self.seconds, self.is_verdict, self.is_at_once)
+        return Timeline(*(column[row] for column in columns))
+
 
 @dataclass(frozen=True, slots=True)
 class Matches:
@@ -71,8 +76,26 @@ class Matches:
     """Of a verdict: index into `PAIRINGS`. -1 = orphan, or no verdict."""
 
 
+_PART_EVENTS = 1 << 19
+
+
 def match(timeline: Timeline) -> Matches:
     """Apply the pairing rule; see the module."""
+    # Clients have nothing to do with each other, so a busy day is done in parts of some of them:
+    # what that takes fits in the processor's cache, and needs little memory.
+    count = len(timeline.client)
+    matches = Matches(np.full(count, -1), np.full(count, -1, np.int8))
+    parts = 1 + count // _PART_EVENTS
+    for part in range(parts):
+        row = np.flatnonzero(timeline.client % parts == part)
+        found = _match(timeline.of(row))
+        paired = np.flatnonzero(found.connection >= 0)
+        matches.connection[row[paired]] = row[found.connection[paired]]
+        matches.pairing[row] = found.pairing
+    return matches
+
+
+def _match(timeline: Timeline) -> Matches:
     order = _order(timeline.client, timeline.seconds, timeline.is_verdict)
     client, seconds = timeline.client[order], timeline.seconds[order]
     is_verdict, is_at_once = timeline.is_verdict[order], timeline.is_at_once[order]

@@ -277,7 +277,7 @@ class Superset:
             with self._opener.open(request, timeout=120) as response:
                 answer: dict[str, Any] = json.load(response)
         except urllib.error.HTTPError as error:
-            said = error.read().decode(errors="replace")[:1000]
+            said = error.read().decode(errors="replace").strip()[:1000]
             advice = "; did someone change the password?" if path == "security/login" else ""
             raise RecipeError(f"{method} {path}: {error.code}, {said}{advice}") from error
         except OSError as error:

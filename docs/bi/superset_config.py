@@ -37,6 +37,7 @@ def confine(connection: object, _record: object) -> None:
         lake = str(Path(catalog).parent).replace("'", "''")
         connection.execute("set autoinstall_known_extensions = false")
         connection.execute("set autoload_known_extensions = false")
+        connection.execute("set python_enable_replacements = false")  # else SQL sees our variables
         connection.execute(f"set allowed_directories = ['{lake}/']")
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")

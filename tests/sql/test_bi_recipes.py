@@ -1,4 +1,4 @@
-"""What the recipes in docs/bi name is in the catalog of a lake, and gives rows."""
+"""What the recipes in docs/bi name is in the catalog of a lake."""
 
 import re
 from collections.abc import Iterator
@@ -17,12 +17,11 @@ LOG = b"""\
 [03/Jun/2026:09:01:00], (mx1), [192.0.2.2]:25, Client accept now.
 [03/Jun/2026:09:01:02], (mx1), 192.0.2.2[192.0.2.2], ,<B0000000000>,abort
 """
+QUESTION = re.compile(r'```sql\n(.*?)```|acceptlake sql "(.*?)"', re.DOTALL)
 QUESTIONS = [
-    pytest.param(sql, id=f"{page.name}-{number}")
+    pytest.param(block or argument, id=f"{page.name}-{number}")
     for page in sorted(RECIPES.glob("*.md"))
-    for number, sql in enumerate(
-        re.findall(r"```sql\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
-    )
+    for number, (block, argument) in enumerate(QUESTION.findall(page.read_text("utf-8")))
 ]
 
 

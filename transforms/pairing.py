@@ -62,8 +62,9 @@ class Timeline:
 
     def of(self, row: Integers) -> "Timeline":
         """Some rows of it, in order."""
-        columns = (self.client, self.seconds, self.is_verdict, self.is_at_once)
-        return Timeline(*(column[row] for column in columns))
+        return Timeline(
+            self.client[row], self.seconds[row], self.is_verdict[row], self.is_at_once[row]
+        )
 
 
 @dataclass(frozen=True, slots=True)

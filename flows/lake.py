@@ -95,15 +95,15 @@ class Lake:
         if isinstance(store, LocalStore):
             if store.folder.exists() and not store.folder.is_dir():
                 raise LakeError(f"{printable(where)!r} is a file, not the folder of a lake")
-            known = [*TableName, CATALOG]
-            is_lake = any((store.folder / name).exists() for name in known)
-            if must_exist and not is_lake:
+            # Looked at once: another writer may be making the lake just now.
+            found = {path.name for path in store.folder.glob("[!.]*")}
+            known = {*TableName, CATALOG}
+            if must_exist and not found & known:
                 raise LakeError(
-                    f"{printable(where)!r} is no lake: it holds none of {', '.join(known)};"
+                    f"{printable(where)!r} is no lake: it holds none of {', '.join(sorted(known))};"
                     " make one with 'acceptlake ingest SOURCE --lake LAKE'"
                 )
-            visible = store.folder.glob("[!.]*") if store.folder.is_dir() else ()
-            if not is_lake and any(visible):
+            if found and not found & known:
                 raise LakeError(
                     f"{printable(where)!r} holds other things and is no lake; name an empty or new"
                     " folder"

@@ -279,11 +279,14 @@ def ingest_pairs(lake: Lake, key: Key, entries: Mapping[date, Entry]) -> None:
         OSError: reading or writing failed; trying again may help.
     """
     own = entries[key.date].stretch
-    files = {
-        day: _needed(lake, Key(key.host, day), own if day != key.date else None)
-        for day in _reachable(key.date, entries)
-    }
-    day = Day.pair(key.host, key.date, files)
+    day = Day.pair(
+        key.host,
+        key.date,
+        {
+            day: _needed(lake, Key(key.host, day), own if day != key.date else None)
+            for day in _reachable(key.date, entries)
+        },
+    )
     inputs = expected_inputs(key, entries)
 
     def publish(table: TableName, schema: pa.Schema, rows: Iterator[pa.Table]) -> None:

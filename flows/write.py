@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROW_GROUP_ROWS = 1 << 18
-_ENOUGH_ROWS = 1 << 16
+ROW_GROUP_ROWS = 1 << 17
+_ENOUGH_ROWS = 1 << 15
 """A table of so many rows is a row group of its own: joining it with the next would mean making
 one dictionary of two, and save nothing."""
 

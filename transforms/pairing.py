@@ -26,7 +26,8 @@ import numpy.typing as npt
 VERSION = 1
 """Raised when some verdict is paired differently than before; such days are paired anew."""
 
-Integers = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.signedinteger]
+Rows = npt.NDArray[np.int32]
 Clients = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
@@ -85,7 +86,7 @@ def match(timeline: Timeline) -> Matches:
     # Clients have nothing to do with each other, so a busy day is done in parts of some of them:
     # what that takes fits in the processor's cache, and needs little memory.
     count = len(timeline.client)
-    matches = Matches(np.full(count, -1), np.full(count, -1, np.int8))
+    matches = Matches(np.full(count, -1, np.int32), np.full(count, -1, np.int8))
     parts = 1 + count // _PART_EVENTS
     for part in range(parts):
         row = np.flatnonzero(timeline.client % parts == part)

@@ -8,7 +8,7 @@ day at once; the wide tables are then made one row group at a time.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from transforms.pairing import (
     Mask,
     Matches,
     Pairing,
+    Rows,
     Timeline,
     match,
 )
@@ -44,6 +45,7 @@ _EPOCH = date(1970, 1, 1)
 _TIMESTAMP = pa.timestamp("us")
 
 Codes = npt.NDArray[np.int8]
+Code = TypeVar("Code", np.int8, np.int32)
 
 
 class Stretch(NamedTuple):
@@ -86,10 +88,10 @@ def stretch(lines: pa.Table, day: date) -> Stretch | None:
 class Answers:
     """What connections got. Arrays: an entry for each row of the timeline, of use for accepts."""
 
-    verdicts: Integers
-    accepted: Integers
-    rejected: Integers
-    first: Integers
+    verdicts: Rows
+    accepted: Rows
+    rejected: Rows
+    first: Rows
     """The row of the connection's first verdict. -1 = none."""
     outcome: npt.NDArray[np.int8]
     """Index into `OUTCOMES`."""
@@ -102,8 +104,8 @@ class Answers:
         size = len(timeline.client)
         paired = np.flatnonzero(matches.connection >= 0)
 
-        def tally(verdict: Integers) -> Integers:
-            return np.bincount(matches.connection[verdict], minlength=size)
+        def tally(verdict: Integers) -> Rows:
+            return np.bincount(matches.connection[verdict], minlength=size).astype(np.int32)
 
         verdicts = tally(paired)
         accepted = tally(paired[is_accepted[paired]])
@@ -111,7 +113,7 @@ class Answers:
 
         # Whatever continues a connection comes after its answer. One too old to be answered may
         # be continued all the same: then the earliest counts, so it must be assigned last.
-        first = np.full(size, -1)
+        first = np.full(size, -1, np.int32)
         is_answer = matches.pairing[paired] != PAIRINGS.index(Pairing.CONTINUED)
         continued = paired[~is_answer]
         latest_first = np.lexsort((continued, timeline.seconds[continued]))[::-1]
@@ -138,9 +140,9 @@ class Day:
     """The file that the line is in, as an index into `files`."""
     own: slice
     """The lines of the day's own file."""
-    line_no: Integers
+    line_no: Rows
     timeline: Timeline
-    verdict: npt.NDArray[np.int32]
+    verdict: Codes
     """Of a verdict: index into `verdicts`. -1 = an accept."""
     verdicts: tuple[str, ...]
     matches: Matches
@@ -158,31 +160,38 @@ class Day:
         """
         around = stretch(files[day], day)
         dates = tuple(sorted(files))
-        parts: list[pa.Table] = []
+        parts, stamps, are_regular = [], [], []
         for file_date in dates:
-            lines = files[file_date].filter(files[file_date]["ts"].is_valid())
+            lines = files[file_date]
+            lines = lines.filter(lines["ts"].is_valid())
             seconds = _seconds(lines["ts"])
             is_regular = _within(seconds, regular_stretch(file_date))
-            lines = lines.append_column("seconds", pa.array(seconds))
-            lines = lines.append_column("is_regular", pa.array(is_regular))
+            lines = lines.drop_columns("ts")
             if file_date != day:
                 near = around.surroundings if around else _NEVER
-                is_near = _within(seconds, near)
-                lines = lines.filter(pa.array(is_regular & is_near))
+                is_near = is_regular & _within(seconds, near)
+                lines = lines.filter(pa.array(is_near))
+                seconds, is_regular = seconds[is_near], is_regular[is_near]
             parts.append(lines)
-        lines = pa.concat_tables(parts).unify_dictionaries()
+            stamps.append(seconds)
+            are_regular.append(is_regular)
         sizes = [len(part) for part in parts]
         start = sum(sizes[: dates.index(day)])
+        lines = pa.concat_tables(parts).unify_dictionaries()
+        del files, parts  # a busy day is big
 
-        client, _ = _codes(lines["client_ip"].combine_chunks())
-        verdict, verdicts = _codes(lines["verdict"].combine_chunks())
+        client, _ = _codes(lines["client_ip"].combine_chunks(), np.int32)
+        verdict, verdicts = _codes(lines["verdict"].combine_chunks(), np.int8)
+        line_no = lines["line_no"].to_numpy().astype(np.int32)
+        del lines
         timeline = Timeline(
             # An irregular line is of another time; as a client of its own it meets only its like.
-            client=2 * client + lines["is_regular"].to_numpy(),
-            seconds=lines["seconds"].to_numpy(),
+            client=2 * client + np.concatenate(are_regular),
+            seconds=np.concatenate(stamps),
             is_verdict=verdict >= 0,
             is_at_once=_is_one_of(AT_ONCE, verdict, verdicts),
         )
+        del client, stamps, are_regular
         matches = match(timeline)
         return cls(
             host=host,
@@ -190,7 +199,7 @@ class Day:
             files=dates,
             file=np.repeat(np.arange(len(dates), dtype=np.int8), sizes),
             own=slice(start, start + sizes[dates.index(day)]),
-            line_no=lines["line_no"].to_numpy(),
+            line_no=line_no,
             timeline=timeline,
             verdict=verdict,
             verdicts=verdicts,
@@ -246,9 +255,9 @@ class Day:
                 "port": events["port"],
                 "tls": events["tls"],
                 "server_name": events["server_name"],
-                "verdict_count": self.answers.verdicts[row],
-                "accepted_count": self.answers.accepted[row],
-                "rejected_count": self.answers.rejected[row],
+                "verdict_count": self.answers.verdicts[row].astype(np.int64),
+                "accepted_count": self.answers.accepted[row].astype(np.int64),
+                "rejected_count": self.answers.rejected[row].astype(np.int64),
                 "first_verdict_at": self._ts(first_verdict),
                 "latency_s": self._latency_s(row, first_verdict),
                 "outcome": _words(self.answers.outcome[row], OUTCOMES),
@@ -343,9 +352,11 @@ def _within(seconds: Integers, stretch: Stretch) -> Mask:
     return (seconds >= stretch.first) & (seconds <= stretch.last)
 
 
-def _codes(words: pa.DictionaryArray) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+def _codes(
+    words: pa.DictionaryArray, dtype: type[Code]
+) -> tuple[npt.NDArray[Code], tuple[str, ...]]:
     """A dictionary-encoded column as indices, -1 for null, and its words."""
-    indices = words.indices.fill_null(-1).to_numpy().astype(np.int32)
+    indices = words.indices.fill_null(-1).to_numpy().astype(dtype)
     return indices, tuple(words.dictionary.to_pylist())
 
 
@@ -355,6 +366,6 @@ def _words(codes: npt.NDArray[np.integer], words: Sequence[str]) -> pa.Dictionar
     return pa.DictionaryArray.from_arrays(indices, pa.array(words, pa.string()))
 
 
-def _is_one_of(wanted: Collection[str], codes: npt.NDArray[np.int32], words: Sequence[str]) -> Mask:
+def _is_one_of(wanted: Collection[str], codes: Codes, words: Sequence[str]) -> Mask:
     # The entry added at the end answers for -1.
     return np.array([word in wanted for word in words] + [False], np.bool_)[codes]

@@ -58,7 +58,7 @@ SETTINGS: Mapping[str, Options] = {
         "column_encoding": write._ENCODINGS | dict.fromkeys(("ts", "ts_utc"), "DELTA_BINARY_PACKED")
     },
     "row groups of 65,536": {"row_group_rows": 1 << 16},
-    "row groups of 131,072": {"row_group_rows": 1 << 17},
+    "row groups of 262,144": {"row_group_rows": 1 << 18},
     "row groups of 524,288": {"row_group_rows": 1 << 19},
     "row groups of 1,048,576": {"row_group_rows": 1 << 20},
     "pages of 256 KiB": {"data_page_size": 1 << 18},
@@ -135,7 +135,7 @@ def measure(name: str, out: str, wanted: dict[str, str]) -> dict[str, float]:
             path = Path(out, path_of(table, key))
             path.parent.mkdir(parents=True)
             started = perf_counter()
-            write.write_parquet(path, SCHEMAS[table], blocks, dict)
+            write.write_parquet(path, SCHEMAS[table], write.row_groups(blocks), dict)
             if table is TableName.EVENTS:
                 seconds += perf_counter() - started
                 size += path.stat().st_size

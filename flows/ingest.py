@@ -23,7 +23,7 @@ from flows.export import export_log, first_difference
 from flows.lake import Key, Lake, TableName
 from flows.ledger import Entry, Origin
 from flows.source import Log, open_log
-from flows.write import write_parquet
+from flows.write import row_groups, write_parquet
 from transforms import grammar, pairing, scanner, sessions
 from transforms.grammar import Dialect, Kind
 from transforms.schemas import CONNECTIONS, EVENTS, HOURLY_COUNTS, VERDICTS
@@ -121,7 +121,7 @@ def _publish(
         return reading.entry().to_footer()
 
     with lake.replace(TableName.EVENTS, Key(origin.host, origin.date)) as path:
-        write_parquet(path, EVENTS, reading.tables(), footer)
+        write_parquet(path, EVENTS, row_groups(reading.tables()), footer)
     return reading.entry()
 
 

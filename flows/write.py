@@ -9,9 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROW_GROUP_ROWS = 1 << 17
-_ENOUGH_ROWS = 1 << 15
-"""A table of so many rows is a row group of its own: joining it with the next would mean making
-one dictionary of two, and save nothing."""
 
 _HAS_BLOOM_FILTERS = "bloom_filter_options" in signature(pq.ParquetWriter).parameters  # not in 20
 
@@ -78,19 +75,19 @@ def write_parquet(
     Args:
         path: where; nothing else reads it before it is published.
         schema: the columns and their types on disk.
-        tables: in order; text columns may be dictionary-encoded. Held a row group at a time.
+        tables: in order, each a row group; text columns may be dictionary-encoded.
         footer: gives the key-value metadata, and is asked after the last table was taken.
 
     Raises:
         OSError: the disk is full, and the like.
     """
-    groups = _row_groups(tables)
+    groups = iter(tables)
     first = next(groups, schema.empty_table())
     with pq.ParquetWriter(path, first.schema, **_options(schema, first)) as writer:
         for group in chain([first], groups):
             if _decoded(group.schema) != schema.remove_metadata():
                 raise TypeError(f"expected the columns\n{schema}\nnot\n{group.schema}")
-            writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
+            writer.write_table(group, row_group_size=max(1, len(group)))
         writer.add_key_value_metadata(dict(footer()))
 
 
@@ -120,14 +117,12 @@ def _distinct(column: pa.ChunkedArray) -> int:
     return max(1, len(column) - column.null_count)
 
 
-def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Small tables joined, and large ones cut, to `ROW_GROUP_ROWS` rows each but for the last."""
     pending: list[pa.Table] = []
     rows = 0
     for table in tables:
         rest = table
-        if not pending and _ENOUGH_ROWS <= len(table) <= ROW_GROUP_ROWS:
-            yield _join([table])
-            continue
         while rows + len(rest) >= ROW_GROUP_ROWS:
             missing = ROW_GROUP_ROWS - rows
             yield _join([*pending, rest.slice(0, missing)])

@@ -113,7 +113,7 @@ def _options(schema: pa.Schema, first: pa.Table) -> dict[str, object]:
 def _distinct(column: pa.ChunkedArray) -> int:
     """How many distinct values a row group has at most, to judge by its first."""
     if pa.types.is_dictionary(column.type):
-        return max(1, *(len(chunk.dictionary) for chunk in column.chunks))
+        return max([1, *(len(chunk.dictionary) for chunk in column.chunks)])
     return max(1, len(column) - column.null_count)
 
 

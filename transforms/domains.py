@@ -22,7 +22,8 @@ def sender_domains(senders: pa.DictionaryArray) -> pa.DictionaryArray:
 def registrable_domains(domains: pa.DictionaryArray) -> pa.DictionaryArray:
     """The part of each domain that someone registered, by the public suffix list.
 
-    Null where there is no domain, or nothing registrable in it: an address literal, a bare suffix.
+    Null where there is no domain, or nothing registrable in it: an address literal, an empty
+    label, a bare suffix.
     """
     registrable = [_registrable(domain) for domain in domains.dictionary.to_pylist()]
     return _mapped(domains, pa.array(registrable, pa.string()))
@@ -36,7 +37,8 @@ def _mapped(words: pa.DictionaryArray, meanings: pa.StringArray) -> pa.Dictionar
 
 @lru_cache(maxsize=1 << 16)
 def _registrable(domain: str) -> str | None:
-    if domain.startswith("[") or domain.replace(".", "").isdigit():
+    is_literal = domain.startswith("[") or domain.replace(".", "").isdigit()
+    if is_literal or "" in domain.split("."):
         return None
     return _suffixes().privatesuffix(domain)
 

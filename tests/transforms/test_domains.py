@@ -38,6 +38,7 @@ def test_the_domain_of_a_sender(sender: str | None, domain: str | None) -> None:
     ("domain", "registrable"),
     [
         pytest.param("example.org", "example.org", id="itself"),
+        pytest.param("a..example.org", None, id="an empty label"),
         pytest.param("mail.a.example.org", "example.org", id="of a host"),
         pytest.param("mail.example.co.jp", "example.co.jp", id="a suffix of two labels"),
         pytest.param("a.b.example.kobe.jp", "b.example.kobe.jp", id="a wildcard suffix"),

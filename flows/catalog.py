@@ -160,10 +160,9 @@ class Reader:
             duckdb.Error: the question is wrong, or a file is damaged.
         """
         for _ in range(_TRIES - 1):
-            self._files.renew()
             with suppress(ReplacedError):
                 return self.once(question)
-        self._files.renew()
+            self._files.renew()
         return self.once(question)
 
     def once(self, question: Callable[[], Answer]) -> Answer:

@@ -1,4 +1,4 @@
-"""DuckDB reads a lake through this file system: of every file it is given one version only.
+"""DuckDB reads a lake through this file system: of every file it is given one version.
 
 Left alone, DuckDB opens a Parquet file once for its footer and again for its rows. A file that is
 replaced between the two makes the query fail, or, where the old footer happens to fit the new
@@ -46,6 +46,7 @@ class LakeFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec is untyped
         scheme, separator, _ = store.root.partition("://")
         self.protocol = [SCHEME, scheme] if separator else [SCHEME]
         self._roots = (f"{SCHEME}://", f"{store.root}/")
+        self._found: dict[str, list[str]] = {}
         self._versions: dict[str, object] = {}
         self._opened: OrderedDict[str, Pinned] = OrderedDict()
         self._lock = threading.Lock()
@@ -55,6 +56,7 @@ class LakeFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec is untyped
     def renew(self) -> None:
         """Forget all versions: what follows may see newer ones."""
         with self._lock:
+            self._found.clear()
             self._versions.clear()
             self._opened.clear()
             self.failure = None
@@ -63,7 +65,9 @@ class LakeFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec is untyped
         """The files that match a pattern, by the same scheme."""
         root, pattern = self._split(path)
         with self.noting():
-            return [root + found for found in self._store.find(pattern)]
+            if pattern not in self._found:
+                self._found[pattern] = self._store.find(pattern)
+            return [root + found for found in self._found[pattern]]
 
     def open(self, path: str, mode: str = "rb", *_: object, **__: object) -> "_Handle":
         """Open a file, in the version that was opened first.
@@ -88,7 +92,7 @@ class LakeFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec is untyped
 
     def exists(self, path: str, **_: object) -> bool:
         """Whether there is such a file."""
-        return bool(self._store.find(self._split(path)[1]))
+        return bool(self.glob(path))
 
     def isfile(self, path: str) -> bool:
         """The same: there are no folders here."""

@@ -27,6 +27,8 @@ _PENDING = ".tmp"
 _SCRATCH = ".scratch-"
 _REPLACE_TRIES = 50
 _REPLACE_PAUSE_S = 0.2
+_SMALL = 1 << 20
+_TAIL = 1 << 16
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -208,29 +210,44 @@ class ObjectStore:
 
 
 class _Object(io.RawIOBase):
-    """One version of an object, read in parts."""
+    """One version of an object, read in parts.
+
+    Its end, where Parquet has its footer, is fetched at once, and so is all of a small one: what
+    takes time in an object store is the number of requests.
+    """
 
     def __init__(self, files: fs.FileSystem, path: str) -> None:
         self._files = files
         self._path = path
         self._file = files.open_input_file(path)
+        self._size = self._file.size()
         self._position = 0
         self.version = _version(self._file)
+        self._tail_at = 0 if self._size <= _SMALL else self._size - _TAIL
+        self._tail = self._fetch(self._size - self._tail_at, self._tail_at)
 
-    def read(self, size: int = -1) -> bytes:
-        wanted = self._file.size() - self._position if size < 0 else size
+    def _fetch(self, size: int, start: int) -> bytes:
         try:
-            content = self._file.read_at(wanted, self._position)
+            content: bytes = self._file.read_at(size, start)
             is_same = _version(self._files.open_input_file(self._path)) == self.version
         except FileNotFoundError:
             is_same = False
         if not is_same:
             raise ReplacedError(self._path)
+        return content
+
+    def read(self, size: int = -1) -> bytes:
+        start = self._position
+        end = self._size if size < 0 else min(start + size, self._size)
+        if start >= self._tail_at:
+            content = self._tail[start - self._tail_at : end - self._tail_at]
+        else:
+            content = self._fetch(end - start, start)
         self._position += len(content)
         return content
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._file.size()}
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}
         self._position = start[whence] + offset
         return self._position
 

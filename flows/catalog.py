@@ -145,6 +145,7 @@ class Reader:
         connection.register_filesystem(self._files)
         # What one query read of a file may be gone at the next.
         connection.execute("set enable_external_file_cache = false")
+        connection.execute("set enable_progress_bar = false")  # else it may go to stdout
         tables = _filled(lake)
         self.ask(lambda: define(connection, _ROOT, tables))
 

@@ -17,22 +17,25 @@ the four tables are described by `transforms.schemas`.
 import re
 import shutil
 import sys
-from collections.abc import Collection, Iterator
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from graphlib import TopologicalSorter
 from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 
 from flows.errors import LakeError, printable
 from flows.lake import CATALOG, SCHEMAS, Lake, TableName
+from flows.reading import SCHEME, LakeFiles
+from flows.store import ReplacedError
 
 STORAGE_VERSION = "v1.0.0"
 """Of catalog.duckdb, so that BI drivers built on DuckDB 1.1 and later open it."""
@@ -41,6 +44,11 @@ SHOWN_ROWS = 20
 """So many offending rows of a check are kept."""
 
 _BATCH_ROWS = 10_000
+_TRIES = 10
+_ROOT = f"{SCHEME}:/"
+"""Of the lake, for those who read through `LakeFiles`; a `/` and a path follow."""
+
+Answer = TypeVar("Answer")
 
 _STATEMENT = re.compile(
     r"create or replace (?P<kind>view|macro) (?P<name>\w+)(?P<as_table>.* as table$)?"
@@ -119,11 +127,69 @@ class CheckResult:
     """All of them."""
 
 
+class Reader:
+    """A connection that has every view and macro over a lake, and asks again where need be.
+
+    Args:
+        connection: a new one.
+        lake: any, also one in an object store.
+
+    Raises:
+        ReplacedError: files were replaced each time.
+        OSError: a file cannot be read.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+        self.connection = connection
+        self._files = LakeFiles(lake.store)
+        connection.register_filesystem(self._files)
+        # What one query read of a file may be gone at the next.
+        connection.execute("set enable_external_file_cache = false")
+        connection.execute("set enable_progress_bar = false")  # else it may go to stdout
+        tables = _filled(lake)
+        self.ask(lambda: define(connection, _ROOT, tables))
+
+    def ask(self, question: Callable[[], Answer]) -> Answer:
+        """Run queries until no file of the lake is replaced meanwhile; mostly that is once.
+
+        Args:
+            question: what to do with the connection; all that it reads of a file is of one version.
+
+        Raises:
+            ReplacedError: files were replaced each time.
+            OSError: a file cannot be read.
+            duckdb.Error: the question is wrong, or a file is damaged.
+        """
+        for _ in range(_TRIES - 1):
+            with suppress(ReplacedError):
+                return self.once(question)
+            self._files.renew()
+        return self.once(question)
+
+    def once(self, question: Callable[[], Answer]) -> Answer:
+        """The same, without a second try; for what cannot be taken back."""
+        try:
+            return question()
+        except duckdb.Error as error:
+            if self._files.failure is None:
+                raise
+            raise self._files.failure from error
+
+
+@contextmanager
+def reading(lake: Lake) -> Iterator[Reader]:
+    """A context that yields a reader of a lake. Raises as `Reader` does."""
+    with closing(duckdb.connect()) as connection:
+        yield Reader(connection, lake)
+
+
 def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
-    """A connection of its own that has every view and macro over a lake."""
-    connection = duckdb.connect()
-    define(connection, lake.store.root, _filled(lake))
-    return connection
+    """A connection of its own that has every view and macro over a lake.
+
+    Of each file it goes on seeing the version that it saw first; a query that needs one that is
+    gone ends in an error.
+    """
+    return Reader(duckdb.connect(), lake).connection
 
 
 def define(connection: duckdb.DuckDBPyConnection, root: str, tables: Collection[str]) -> None:
@@ -158,7 +224,7 @@ def refresh(lake: Lake) -> bool:
         return False
     with lake.store.scratch() as folder:
         made = folder / CATALOG
-        _make(made, lake.store.root, tables, fingerprint)
+        _make(made, lake, tables, fingerprint)
         with lake.store.replace(CATALOG) as path:
             shutil.copyfile(made, path)
     return True
@@ -171,10 +237,10 @@ def check(lake: Lake, now: datetime | None = None) -> list[CheckResult]:
         lake: where.
         now: with time zone; what is yesterday follows from it. None = this moment.
     """
-    with closing(connect(lake)) as connection:
+    with reading(lake) as reader:
         if now is not None:
-            connection.execute("set variable now = $now", {"now": now})
-        return [_run(connection, each) for each in checks()]
+            reader.connection.execute("set variable now = $now", {"now": now})
+        return [reader.ask(partial(_run, reader.connection, each)) for each in checks()]
 
 
 @cache
@@ -362,13 +428,14 @@ def _fingerprint(lake: Lake) -> str | None:
     return str(row[0]) if row else None
 
 
-def _make(path: Path, root: str, tables: Collection[str], fingerprint: str) -> None:
+def _make(path: Path, lake: Lake, tables: Collection[str], fingerprint: str) -> None:
     with closing(duckdb.connect()) as connection:
+        connection.register_filesystem(LakeFiles(lake.store))  # for the addresses of object stores
         connection.execute(
             f"attach {literal(str(path))} as catalog (storage_version {literal(STORAGE_VERSION)})"
         )
         connection.execute("use catalog")
-        define(connection, root, tables)
+        define(connection, lake.store.root, tables)
         connection.execute(f"create macro catalog_fingerprint() as {literal(fingerprint)}")
         connection.execute("use memory")
         connection.execute("detach catalog")  # which also writes the checkpoint

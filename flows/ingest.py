@@ -133,7 +133,7 @@ class _Reading:
         self._log = log
         self._zone = zone
         self._progress = progress
-        self._dialect: Dialect | None = None
+        self._dialect = Dialect()
         self._is_torn = False
         self._lines = 0
         self._kinds: Counter[str] = Counter()
@@ -145,10 +145,9 @@ class _Reading:
         # Blocks are scanned ahead on all cores, as many as keep these busy while a row group is
         # being written, and no more: memory is bound.
         scanning: deque[tuple[Future[pa.RecordBatch], int]] = deque()
+        self._dialect = Dialect.of(self._log.head(_DIALECT_BYTES))
         for block in self._log.blocks():
             content = memoryview(block)[: -len(PADDING)]
-            if self._dialect is None:
-                self._dialect = Dialect.of(bytes(content[:_DIALECT_BYTES]))
             self._is_torn = content[-1] != ord("\n")
             scanned = _scanners().submit(scanner.scan, block, self._dialect, self._zone)
             scanning.append((scanned, len(content)))
@@ -171,7 +170,7 @@ class _Reading:
 
     def entry(self) -> Entry:
         """What the ledger is to say of the log; all of it must have been read."""
-        dialect = self._dialect or Dialect()
+        dialect = self._dialect
         return Entry(
             **asdict(self._origin),
             bytes=self._log.size,

@@ -92,27 +92,26 @@ class Lake:
             LakeError: it must exist, and there is none; or the place is no folder.
         """
         store = store_at(where)
-        if isinstance(store, LocalStore):
-            if store.folder.exists() and not store.folder.is_dir():
-                raise LakeError(f"{printable(where)!r} is a file, not the folder of a lake")
-            # Looked at once: another writer may be making the lake just now.
-            found = {path.name for path in store.folder.glob("[!.]*")}
-            known = {*TableName, CATALOG}
-            if must_exist and not found & known:
-                raise LakeError(
-                    f"{printable(where)!r} is no lake: it holds none of {', '.join(sorted(known))};"
-                    " make one with 'acceptlake ingest SOURCE --lake LAKE'"
-                )
-            if found and not found & known:
-                raise LakeError(
-                    f"{printable(where)!r} holds other things and is no lake; name an empty or new"
-                    " folder"
-                )
+        if isinstance(store, LocalStore) and store.folder.exists() and not store.folder.is_dir():
+            raise LakeError(f"{printable(where)!r} is a file, not the folder of a lake")
+        known = [*TableName, CATALOG]
+        names = store.names()  # at once: another writer may be making the lake just now
+        is_lake = not names.isdisjoint(known)
+        if must_exist and not is_lake:
+            raise LakeError(
+                f"{printable(where)!r} is no lake: it holds none of {', '.join(known)};"
+                " make one with 'acceptlake ingest SOURCE --lake LAKE'"
+            )
+        if not is_lake and any(not name.startswith(".") for name in names):
+            raise LakeError(
+                f"{printable(where)!r} holds other things and is no lake; name an empty or new"
+                " folder"
+            )
         return cls(store)
 
     def keys(self, table: TableName) -> list[Key]:
         """The partitions of a table, sorted by host and date."""
-        found = (_PARTITION.fullmatch(p) for p in self.store.list(table, f"{table}.parquet"))
+        found = (_PARTITION.fullmatch(p) for p in self.store.find(f"{table}/*/*/{table}.parquet"))
         return sorted(Key(unquote(m[1]), date.fromisoformat(m[2])) for m in found if m)
 
     def entry(self, key: Key) -> Entry | None:

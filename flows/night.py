@@ -25,6 +25,7 @@ from flows.errors import AcceptlakeError, LakeError, printable
 from flows.ingest import CORES, expected_inputs, ingest_events, ingest_pairs, replay_events
 from flows.lake import Key, Lake, TableName
 from flows.ledger import Entry
+from flows.store import ReplacedError
 
 DEFAULT_ZONE = "Asia/Tokyo"
 
@@ -216,8 +217,8 @@ def _finish(
     try:
         catalog.refresh(lake)
         checks = catalog.check(lake)
-    except duckdb.Error as error:
-        checks, unchecked = [], tuple(lake.damaged()) or (f"the checks: {error}",)
+    except (duckdb.Error, ReplacedError, OSError) as error:
+        checks, unchecked = [], tuple(lake.damaged()) or (f"the checks: {_reason(error)}",)
     return Night(
         outcomes=tuple(outcomes),
         paired=sum(result is None for result in paired),

@@ -8,23 +8,28 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import closing, contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, BinaryIO, TextIO
+from itertools import chain
+from typing import Any, BinaryIO, TextIO, TypeVar
 from uuid import UUID
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from flows import catalog
+from flows.catalog import Reader
 from flows.errors import QueryError, printable
 from flows.lake import Lake
+from flows.reading import SCHEME
+from flows.store import ReplacedError
 from transforms.grammar import decode_text
 
 _BATCH_ROWS = 10_000
@@ -46,6 +51,9 @@ _ACTING = {
     "write_log",
 }
 """Functions that write, or run SQL that is not seen here."""
+
+Batch = TypeVar("Batch", bound=Sized)
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -74,15 +82,13 @@ def query(
         QueryError: the statement is wrong, or does more than read the lake.
     """
     statement = _only_reading(sql)
-    with closing(catalog.connect(lake)) as connection:
-        _confine(connection, lake)
+    with catalog.reading(lake) as reader:
+        _confine(reader.connection, lake)
         try:
             if form is Format.PARQUET:
-                _write_parquet(connection, statement, target)
+                _write_parquet(reader, statement, target)
                 return
-            result = connection.execute(statement)
-            columns = [printable(column[0]) for column in result.description or ()]
-            rows = _rows(result)
+            columns, rows = _answer(reader, statement)
             with _text(target) as text:
                 match form:
                     case Format.CSV:
@@ -134,15 +140,35 @@ def _confine(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     connection.execute("set autoinstall_known_extensions = false")
     connection.execute("set autoload_known_extensions = false")
     connection.execute("set python_enable_replacements = false")  # else SQL sees our variables
-    folder = catalog.literal(f"{lake.store.root}/")
-    connection.execute(f"set allowed_directories = [{folder}]")
+    folders = ", ".join(map(catalog.literal, (f"{SCHEME}://", f"{lake.store.root}/")))
+    connection.execute(f"set allowed_directories = [{folders}]")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
 
 
-def _rows(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
-    while batch := result.fetchmany(_BATCH_ROWS):
-        yield from batch
+def _answer(reader: Reader, statement: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+    """The names of the columns, and the rows."""
+
+    def begin() -> tuple[list[str], list[tuple[Any, ...]]]:
+        result = reader.connection.execute(statement)
+        columns = [printable(column[0]) for column in result.description or ()]
+        return columns, result.fetchmany(_BATCH_ROWS)
+
+    columns, first = reader.ask(begin)
+    return columns, chain.from_iterable(
+        _going_on(reader, first, lambda: reader.connection.fetchmany(_BATCH_ROWS))
+    )
+
+
+def _going_on(reader: Reader, first: Batch, more: Callable[[], Batch]) -> Iterator[Batch]:
+    """Batches until an empty one; those after the first may have been replaced under us."""
+    batch = first
+    while len(batch):
+        yield batch
+        try:
+            batch = reader.once(more)
+        except ReplacedError as error:
+            raise QueryError(f"{error}; what was written so far is not all") from error
 
 
 def _write_csv(
@@ -195,13 +221,17 @@ def _cell(value: object) -> Text:
     return Text("\n".join(printable(line) for line in lines.split("\n")))
 
 
-def _write_parquet(connection: duckdb.DuckDBPyConnection, statement: str, target: BinaryIO) -> None:
-    relation = connection.sql(statement)
-    if relation is None:
-        raise QueryError("the statement has no rows to write")
-    reader = relation.to_arrow_reader(_BATCH_ROWS)
-    with reader, pq.ParquetWriter(target, reader.schema, compression="zstd") as writer:
-        for batch in reader:
+def _write_parquet(reader: Reader, statement: str, target: BinaryIO) -> None:
+    def begin() -> tuple[pa.RecordBatchReader, pa.RecordBatch | Sequence[object]]:
+        relation = reader.connection.sql(statement)
+        if relation is None:
+            raise QueryError("the statement has no rows to write")
+        batches = relation.to_arrow_reader(_BATCH_ROWS)
+        return batches, next(batches, ())
+
+    batches, first = reader.ask(begin)
+    with batches, pq.ParquetWriter(target, batches.schema, compression="zstd") as writer:
+        for batch in _going_on(reader, first, lambda: next(batches, ())):
             writer.write_batch(batch)
 
 

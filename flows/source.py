@@ -43,6 +43,17 @@ class Log:
         """Hash of what was read so far, hexadecimal."""
         return self._hash.hexdigest()
 
+    def head(self, size: int) -> bytes:
+        """The first bytes of the log, or all it has; to be asked before it is read."""
+        chunks = iter(self._chunks)
+        first: list[bytes] = []
+        missing = size
+        while missing > 0 and (chunk := next(chunks, b"")):
+            first.append(chunk)
+            missing -= len(chunk)
+        self._chunks = chain(first, chunks)
+        return b"".join(first)[:size]
+
     def blocks(self) -> Iterator[bytes]:
         """Blocks of whole lines, in order, each followed by `PADDING`; the last may be torn.
 
@@ -117,6 +128,8 @@ def _plain(file: LogFile) -> Iterator[bytes]:
 def _unpacked(file: LogFile) -> Iterator[bytes]:
     with pa.OSFile(str(file.path), "rb") as packed:
         try:
+            if not packed.size():  # which Arrow takes for a log without lines
+                raise OSError("it is empty")
             content = pa.CompressedInputStream(packed, file.compression)
             while chunk := content.read(BLOCK_BYTES):
                 yield chunk

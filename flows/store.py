@@ -4,7 +4,9 @@ Readers see the old file or the new one: on a file system by writing under a hid
 and renaming, in an object store because an object appears when its upload is complete.
 """
 
+import io
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -12,9 +14,11 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 import pyarrow as pa
+from fsspec.utils import glob_translate
 from pyarrow import fs
 
 from flows.errors import LakeError, printable
@@ -23,6 +27,26 @@ _PENDING = ".tmp"
 _SCRATCH = ".scratch-"
 _REPLACE_TRIES = 50
 _REPLACE_PAUSE_S = 0.2
+_SMALL = 1 << 20
+_TAIL = 1 << 16
+_WILD = re.compile(r"[*?\[]")
+
+
+class ReplacedError(LakeError):
+    """A file of an object store was replaced while it was being read; reading it again helps."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{printable(path)!r} was replaced while it was being read; once more will do"
+        )
+
+
+class Pinned(NamedTuple):
+    """A file opened to read, and which of all that were ever under its path it is."""
+
+    file: pa.NativeFile
+    version: object
+    """Differs between any two files under one path; of no meaning but that."""
 
 
 class Store(Protocol):
@@ -32,11 +56,26 @@ class Store(Protocol):
     def root(self) -> str:
         """The absolute path or URI of the store, with `/`, without a final one."""
 
-    def list(self, folder: str, name: str) -> list[str]:
-        """All files called `name` below a folder, sorted; none if there is no such folder."""
+    def names(self) -> set[str]:
+        """What lies at the top; nothing where the store is still to be made.
+
+        Raises:
+            LakeError: there is no such place, or it cannot be reached.
+        """
+
+    def find(self, pattern: str) -> list[str]:
+        """The paths that match a pattern of `*`, `**`, `?` and `[…]`, sorted."""
 
     def open(self, path: str) -> pa.NativeFile:
-        """Open a file to read. Raises FileNotFoundError."""
+        """Open a file to read, as it is now, whatever becomes of its path. Raises as `pin`."""
+
+    def pin(self, path: str) -> Pinned:
+        """Open a file to read, and tell its version.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ReplacedError: an object was replaced and can be read no further; also when reading.
+        """
 
     def scratch(self) -> AbstractContextManager[Path]:
         """A context that yields an empty folder, gone at its end; for the one writer."""
@@ -55,12 +94,20 @@ class LocalStore:
     def root(self) -> str:
         return self.folder.as_posix()
 
-    def list(self, folder: str, name: str) -> list[str]:
-        found = (self.folder / folder).glob(f"*/*/{name}")
+    def names(self) -> set[str]:
+        return {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set()
+
+    def find(self, pattern: str) -> list[str]:
+        found = self.folder.glob(pattern)
         return sorted(path.relative_to(self.folder).as_posix() for path in found)
 
     def open(self, path: str) -> pa.NativeFile:
-        return pa.OSFile(str(self.folder / path), "rb")
+        return self.pin(path).file
+
+    def pin(self, path: str) -> Pinned:
+        file = pa.OSFile(str(self.folder / path), "rb")
+        state = os.fstat(file.fileno())
+        return Pinned(file, (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size))
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -91,23 +138,58 @@ class LocalStore:
 
 
 class ObjectStore:
-    """A prefix in an object store, through pyarrow's file systems and with their credentials."""
+    """A prefix in an object store, through pyarrow's file systems and with their credentials.
+
+    An object under a path is replaced as a whole. One that is being read is fetched in parts, and
+    nothing keeps these of one version; so each part counts only if the object is still the same
+    after it was fetched.
+    """
 
     def __init__(self, uri: str) -> None:
+        parts = urlsplit(uri)
+        if parts.query or (parts.scheme == "s3" and "@" in parts.netloc):
+            raise LakeError(
+                f"cannot use an address with credentials or options as a lake: {parts.scheme}"
+                "://…; they are taken from the environment, such as AWS_ACCESS_KEY_ID,"
+                " AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL"
+            )
         try:
-            self.files, self.prefix = fs.FileSystem.from_uri(uri)
+            self.files, prefix = fs.FileSystem.from_uri(uri)
         except (pa.ArrowInvalid, ValueError) as error:
             raise LakeError(f"cannot use {printable(uri)!r} as a lake: {error}") from error
+        self.prefix = prefix.rstrip("/")
         self.root = uri.rstrip("/")
 
-    def list(self, folder: str, name: str) -> list[str]:
-        selector = fs.FileSelector(f"{self.prefix}/{folder}", allow_not_found=True, recursive=True)
+    def names(self) -> set[str]:
+        bucket = self.prefix.partition("/")[0]
+        try:
+            if self.files.get_file_info(bucket).type is fs.FileType.NotFound:
+                raise LakeError(
+                    f"there is no bucket {printable(bucket)!r}; make it first, or name another"
+                    " server by AWS_ENDPOINT_URL"
+                )
+            selector = fs.FileSelector(self.prefix, allow_not_found=True)
+            return {info.base_name for info in self.files.get_file_info(selector)}
+        except OSError as error:
+            raise LakeError(
+                f"cannot read {printable(self.root)!r}: {printable(str(error))}; are credentials"
+                " and server in the environment, such as AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL?"
+            ) from error
+
+    def find(self, pattern: str) -> list[str]:
+        fixed = _WILD.split(pattern, maxsplit=1)[0].rpartition("/")[0]
+        folder = f"{self.prefix}/{fixed}".rstrip("/")
+        selector = fs.FileSelector(folder, allow_not_found=True, recursive=True)
         paths = (info.path for info in self.files.get_file_info(selector) if info.is_file)
         inside = (path.removeprefix(f"{self.prefix}/") for path in paths)
-        return sorted(path for path in inside if path.rpartition("/")[2] == name)
+        return sorted(filter(re.compile(glob_translate(pattern)).match, inside))
 
     def open(self, path: str) -> pa.NativeFile:
-        return self.files.open_input_file(f"{self.prefix}/{path}")
+        return self.pin(path).file
+
+    def pin(self, path: str) -> Pinned:
+        opened = _Object(self.files, f"{self.prefix}/{path}")
+        return Pinned(pa.PythonFile(opened, "r"), opened.version)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -119,11 +201,70 @@ class ObjectStore:
         with tempfile.TemporaryDirectory(prefix="acceptlake-") as folder:
             pending = Path(folder, "object")
             yield pending
-            # Nothing is visible before the stream is closed, and it is closed only when all is in.
+            # Nothing is visible before the stream is closed. Arrow closes also one that is let go
+            # of, so all goes in by one call: there is no moment at which a part would be published.
             stream = self.files.open_output_stream(f"{self.prefix}/{path}")
             with pa.memory_map(str(pending)) as content:
                 stream.write(content.read_buffer())
             stream.close()
+
+
+class _Object(io.RawIOBase):
+    """One version of an object, read in parts.
+
+    Its end, where Parquet has its footer, is fetched at once, and so is all of a small one: what
+    takes time in an object store is the number of requests.
+    """
+
+    def __init__(self, files: fs.FileSystem, path: str) -> None:
+        self._files = files
+        self._path = path
+        self._file = files.open_input_file(path)
+        self._size = self._file.size()
+        self._position = 0
+        self.version = _version(self._file)
+        self._tail_at = 0 if self._size <= _SMALL else self._size - _TAIL
+        self._tail = self._fetch(self._size - self._tail_at, self._tail_at)
+
+    def _fetch(self, size: int, start: int) -> bytes:
+        try:
+            content: bytes = self._file.read_at(size, start)
+            is_same = _version(self._files.open_input_file(self._path)) == self.version
+        except FileNotFoundError:
+            is_same = False
+        if not is_same:
+            raise ReplacedError(self._path)
+        return content
+
+    def read(self, size: int = -1) -> bytes:
+        start = self._position
+        end = self._size if size < 0 else min(start + size, self._size)
+        if start >= self._tail_at:
+            content = self._tail[start - self._tail_at : end - self._tail_at]
+        else:
+            content = self._fetch(end - start, start)
+        self._position += len(content)
+        return content
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}
+        self._position = start[whence] + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+
+def _version(file: pa.NativeFile) -> object:
+    """What tells an object from those before and after it."""
+    metadata = file.metadata()
+    return metadata.get("ETag") or (metadata.get("Last-Modified"), file.size())
 
 
 def store_at(where: str) -> Store:

@@ -26,7 +26,9 @@ with fragments as (
         and (
             parse_error = 'no '',<ID>,STATUS'' at the end'
             and regexp_matches(printable(raw), '\], AUTH-[A-Za-z0-9-]+:')
-            or regexp_matches(
+            -- What has both is a whole line that is malformed otherwise.
+            or not regexp_matches(printable(raw), '\], AUTH-[A-Za-z0-9-]+:')
+            and regexp_matches(
                 printable(raw),
                 ' \[(success|failed)\],<[B0-9a-f]*>,(ok|abort|connection timeout)(\\x0D)?$'
             )

@@ -64,6 +64,12 @@ def files(lake: Lake) -> list[str]:
         "select * from read_csv('LAKE/../outside.csv')",
         "select * from glob('/*')",
         "select * from read_parquet('https://example.org/x.parquet')",
+        "select * from read_text('lake://../outside.csv')",
+        "select * from read_text('lake://events/../../outside.csv')",
+        "select * from read_text('lake://.//../outside.csv')",
+        "select * from read_text('lake:///etc/hostname')",
+        "select * from glob('lake://../*')",
+        "copy (select 1) to 'lake://x.csv'",
         "select getenv('HOME')",
         "select * from lake",  # a Python variable of ours
     ],
@@ -91,6 +97,7 @@ def test_sql_can_neither_write_nor_leave_the_lake(lake: Lake, sql: str) -> None:
         "select * from (pivot verdicts on verdict in ('accepted') using count(*) group by host)",
         "from top_rejected_senders_between('2026-01-01', '2027-01-01', 3)",
         "select count(*) from read_parquet('LAKE/events/*/*/*.parquet');",
+        "select count(*) from read_parquet('lake://events/**/*.parquet')",
     ],
 )
 def test_whatever_reads_the_lake_runs(lake: Lake, sql: str) -> None:

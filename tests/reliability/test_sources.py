@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow as pa
@@ -18,10 +19,10 @@ from flows import night
 from flows.discover import LogDay
 from flows.errors import SourceError
 from flows.export import export_log
-from flows.ingest import BLOCKS_AHEAD
+from flows.ingest import BLOCKS_AHEAD, replay_events
 from flows.lake import Key, Lake, TableName
 from flows.night import Night, State
-from flows.source import BLOCK_BYTES
+from flows.source import BLOCK_BYTES, Log
 from tests.reliability.harness import (
     COMMAND,
     Finished,
@@ -351,7 +352,7 @@ def test_a_compressed_file_that_is_not_whole_waits_for_the_next_night(
     place.log().write_bytes(LOG)
     assert place.ingest().is_good
     place.log().unlink()
-    for size in (len(whole) - 1, len(whole) // 2, 12, 1):
+    for size in (len(whole) - 1, len(whole) // 2, 12, 1, 0):
         place.log(f"250601.log.{suffix}").write_bytes(whole[:size])
         place.log("250602.log").write_bytes(LOG + b"%d" % size)
         error = only_error(place.ingest(allow_shrink=True))
@@ -448,3 +449,49 @@ def test_a_very_long_line_is_a_line(place: Place) -> None:
     done = place.command("--json")
     assert done.code == 0, done.text
     assert place.exported() == content
+
+
+def test_an_empty_log_is_a_log(place: Place) -> None:
+    place.log().write_bytes(b"")
+    place.log("250602.log.gz").write_bytes(gzip.compress(b""))
+    assert place.ingest().is_good
+    assert place.exported() == place.exported(OTHER_DAY) == b""
+
+
+def test_how_a_log_is_cut_when_it_is_read_makes_no_difference() -> None:
+    head = LINES[0].replace(b"\r\n", b"\n") * 3
+    content = head + b"".join(LINES) * 3_000
+    for size in (100, len(head), 1_000, 70_000, len(content)):
+        chunks = (content[start : start + size] for start in range(0, 200_000, size))
+        log = Log("cut", chunks)
+        assert log.head(1 << 16) == content[: 1 << 16]
+        assert b"".join(log.pieces()) == content[: -(-200_000 // size) * size]
+
+
+def test_replay_reads_as_ingestion_did_whatever_the_first_block_was(place: Place) -> None:
+    # Its first block ends before lines prevail that end otherwise.
+    content = b"x\n" * (1 << 17) + LOG * 2_000
+    place.log().write_bytes(content)
+    place.log("250602.log.gz").write_bytes(gzip.compress(LINES[0]) + gzip.compress(content))
+    assert place.ingest().is_good
+    lake = Lake.at(str(place.lake))
+    for day in (DAY, OTHER_DAY):
+        key = Key("MX1", day)
+        known = lake.entry(key)
+        assert known is not None
+        again = replay_events(lake, known, ZoneInfo("Asia/Tokyo"))
+        assert again.dialect == known.dialect
+        assert place.exported(day).endswith(content)
+
+
+def test_bytes_of_no_encoding_come_back(place: Place) -> None:
+    senders = [bytes([n]) for n in range(0x80, 0x100)] + [b"\x81\x40", b"\xfd\xfe", b"\xa0\x80"]
+    content = b"".join(
+        b"[01/Jun/2025:09:00:01], (mx), 192.0.2.1[192.0.2.1], " + sender + b",<B0000000001>,ok\r\n"
+        for sender in senders
+    )
+    place.log().write_bytes(content)
+    assert place.ingest().is_good
+    assert place.exported() == content
+    rows = acceptlake("sql", "select sender from verdicts", "--lake", place.lake)
+    assert rows.raw_controls == set()

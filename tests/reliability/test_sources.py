@@ -40,7 +40,7 @@ LOG = b"".join(LINES[:20])
 GROWN = b"".join(LINES[:30])
 DAY = date(2025, 6, 1)
 OTHER_DAY = date(2025, 6, 2)
-KIB_OF_MEMORY = 800_000
+KIB_OF_MEMORY = 1_500_000
 """More than an ingest needs, far less than what the bombs take if they are let."""
 
 

@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 
 from flows.errors import LakeError, printable
 from flows.ledger import Entry
-from flows.store import LocalStore, Store, store_at
+from flows.store import LocalStore, Store, in_memory, store_at
 from flows.write import REPEATING
 from transforms.schemas import CONNECTIONS, EVENTS, HOURLY_COUNTS, VERDICTS
 
@@ -155,10 +155,17 @@ class Lake:
 
     def _footer(self, table: TableName, key: Key) -> dict[bytes, bytes] | None:
         try:
-            with self.open(table, key) as file:
-                return file.metadata.metadata or {}
+            file = self.store.pin(path_of(table, key)).file
         except FileNotFoundError:
             return None
+        try:
+            # No more than the footer is read, which Parquet's last eight bytes give the size of.
+            size = file.size()
+            length = int.from_bytes(file.read_at(8, max(size - 8, 0))[:4], "little") + 8
+            content = file.read_at(length, max(size - length, 0))
+            return pq.read_metadata(in_memory(content)).metadata or {}
+        except pa.ArrowInvalid as error:
+            raise LakeError(_damage(table, key, error)) from error
 
     def open(self, table: TableName, key: Key, *, encoded: bool = False) -> pq.ParquetFile:
         """Open a partition to read.

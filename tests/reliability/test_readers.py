@@ -12,7 +12,7 @@ from flows.discover import discover
 from flows.export import export_log
 from flows.ingest import ingest_events
 from flows.lake import Key, Lake
-from flows.store import LocalStore
+from flows.store import LocalStore, Pinned
 from flows.verify import verify_lake
 from tests.reliability.readers import Way, watch
 
@@ -42,9 +42,16 @@ class Interrupted(LocalStore):
         self._opened = 0
 
     def open(self, path: str) -> pa.NativeFile:
+        self._happen()
+        return super().open(path)
+
+    def pin(self, path: str) -> Pinned:
+        self._happen()
+        return super().pin(path)
+
+    def _happen(self) -> None:
         self._events.pop(self._opened, lambda: None)()
         self._opened += 1
-        return super().open(path)
 
 
 @pytest.fixture

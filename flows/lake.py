@@ -124,12 +124,19 @@ class Lake:
         if footer is None:
             return None
         try:
-            return Entry.from_footer(footer)
+            entry = Entry.from_footer(footer)
         except (KeyError, ValueError) as error:
             raise LakeError(
                 f"{key}: {path_of(TableName.EVENTS, key)} has no ledger entry ({error});"
                 " it was not written by acceptlake"
             ) from error
+        if entry.host != key.host:
+            raise LakeError(
+                f"{key}: {path_of(TableName.EVENTS, key)} is of the host {printable(entry.host)!r};"
+                " where the lake lies names that differ only in case are one; name the server"
+                f" {printable(entry.host)!r}, or keep a lake for each"
+            )
+        return entry
 
     def inputs(self, key: Key) -> str | None:
         """What the derived tables of a day were made from; None if they are not all there."""

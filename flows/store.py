@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pyarrow as pa
 from fsspec.utils import glob_translate
@@ -272,11 +273,15 @@ def in_memory(content: bytes) -> pa.NativeFile:
 
 
 def store_at(where: str) -> Store:
-    """The store at a local path or at an object store's URI (`s3://`, `gs://`, `abfs://`)."""
+    """The store at a local path, a `file://` URI, or an object store's (`s3://`, `gs://`, …)."""
     scheme, separator, _ = where.partition("://")
-    if separator and scheme != "file":
+    if not separator or len(scheme) == 1:  # of one letter are the drives of Windows
+        return LocalStore(Path(where))
+    if scheme != "file":
         return ObjectStore(where)
-    return LocalStore(Path(where.removeprefix("file://")))
+    parts = urlsplit(where)
+    server = "" if parts.netloc in ("", "localhost") else f"//{parts.netloc}"
+    return LocalStore(Path(url2pathname(server + parts.path)))
 
 
 def _sync(path: Path) -> None:

@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 
 from flows.errors import LakeError, printable
 from flows.ledger import Entry
-from flows.store import LocalStore, Store, store_at
+from flows.store import LocalStore, Store, in_memory, store_at
 from flows.write import REPEATING
 from transforms.schemas import CONNECTIONS, EVENTS, HOURLY_COUNTS, VERDICTS
 
@@ -124,12 +124,19 @@ class Lake:
         if footer is None:
             return None
         try:
-            return Entry.from_footer(footer)
+            entry = Entry.from_footer(footer)
         except (KeyError, ValueError) as error:
             raise LakeError(
                 f"{key}: {path_of(TableName.EVENTS, key)} has no ledger entry ({error});"
                 " it was not written by acceptlake"
             ) from error
+        if entry.host != key.host:
+            raise LakeError(
+                f"{key}: {path_of(TableName.EVENTS, key)} is of the host {printable(entry.host)!r};"
+                " where the lake lies names that differ only in case are one; name the server"
+                f" {printable(entry.host)!r}, or keep a lake for each"
+            )
+        return entry
 
     def inputs(self, key: Key) -> str | None:
         """What the derived tables of a day were made from; None if they are not all there."""
@@ -155,10 +162,17 @@ class Lake:
 
     def _footer(self, table: TableName, key: Key) -> dict[bytes, bytes] | None:
         try:
-            with self.open(table, key) as file:
-                return file.metadata.metadata or {}
+            file = self.store.pin(path_of(table, key)).file
         except FileNotFoundError:
             return None
+        try:
+            # No more than the footer is read, which Parquet's last eight bytes give the size of.
+            size = file.size()
+            length = int.from_bytes(file.read_at(8, max(size - 8, 0))[:4], "little") + 8
+            content = file.read_at(length, max(size - length, 0))
+            return pq.read_metadata(in_memory(content)).metadata or {}
+        except pa.ArrowInvalid as error:
+            raise LakeError(_damage(table, key, error)) from error
 
     def open(self, table: TableName, key: Key, *, encoded: bool = False) -> pq.ParquetFile:
         """Open a partition to read.

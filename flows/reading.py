@@ -16,10 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-import pyarrow as pa
 from fsspec import AbstractFileSystem
 
-from flows.store import Pinned, ReplacedError, Store
+from flows.store import Pinned, Readable, ReplacedError, Store
 
 SCHEME = "lake"
 """`lake://events/…`, relative to the lake."""
@@ -84,7 +83,7 @@ class LakeFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec is untyped
     def size(self, path: str) -> int:
         """Bytes of the version that was opened first."""
         with self.noting():
-            return int(self._pinned(path).file.size())
+            return self._pinned(path).file.size()
 
     def info(self, path: str, **_: object) -> dict[str, object]:
         """The same as a record."""
@@ -138,7 +137,7 @@ class LakeFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec is untyped
 class _Handle:
     """A file as DuckDB uses it: several threads share it, and each seeks and then reads."""
 
-    def __init__(self, files: LakeFiles, file: pa.NativeFile) -> None:
+    def __init__(self, files: LakeFiles, file: Readable) -> None:
         self._files = files
         self._file = file
         self._at = threading.local()
@@ -153,7 +152,7 @@ class _Handle:
     def read(self, size: int) -> bytes:
         start = self.tell()
         with self._files.noting():
-            content: bytes = self._file.read_at(size, start)
+            content = self._file.read_at(size, start)
             if len(content) < size and start + size <= self._file.size():
                 raise OSError(errno.EIO, "it gave fewer bytes than it has")
         self._at.position = start + len(content)

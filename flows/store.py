@@ -4,7 +4,6 @@ Readers see the old file or the new one: on a file system by writing under a hid
 and renaming, in an object store because an object appears when its upload is complete.
 """
 
-import io
 import os
 import re
 import shutil
@@ -16,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pyarrow as pa
 from fsspec.utils import glob_translate
@@ -41,10 +41,20 @@ class ReplacedError(LakeError):
         )
 
 
+class Readable(Protocol):
+    """A file to read at random, from several threads at once."""
+
+    def size(self) -> int:
+        """Bytes in it."""
+
+    def read_at(self, size: int, start: int) -> bytes:
+        """So many bytes from a position on; fewer at the end. Raises ReplacedError."""
+
+
 class Pinned(NamedTuple):
     """A file opened to read, and which of all that were ever under its path it is."""
 
-    file: pa.NativeFile
+    file: Readable
     version: object
     """Differs between any two files under one path; of no meaning but that."""
 
@@ -67,10 +77,10 @@ class Store(Protocol):
         """The paths that match a pattern of `*`, `**`, `?` and `[…]`, sorted."""
 
     def open(self, path: str) -> pa.NativeFile:
-        """Open a file to read, as it is now, whatever becomes of its path. Raises as `pin`."""
+        """Open a file to read all of it, as it is now. Raises as `pin`."""
 
     def pin(self, path: str) -> Pinned:
-        """Open a file to read, and tell its version.
+        """Open a file to read parts of it, and tell its version.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -102,7 +112,7 @@ class LocalStore:
         return sorted(path.relative_to(self.folder).as_posix() for path in found)
 
     def open(self, path: str) -> pa.NativeFile:
-        return self.pin(path).file
+        return pa.OSFile(str(self.folder / path), "rb")
 
     def pin(self, path: str) -> Pinned:
         file = pa.OSFile(str(self.folder / path), "rb")
@@ -185,11 +195,12 @@ class ObjectStore:
         return sorted(filter(re.compile(glob_translate(pattern)).match, inside))
 
     def open(self, path: str) -> pa.NativeFile:
-        return self.pin(path).file
+        file = self.pin(path).file
+        return in_memory(file.read_at(file.size(), 0))  # by one request, so of one version
 
     def pin(self, path: str) -> Pinned:
-        opened = _Object(self.files, f"{self.prefix}/{path}")
-        return Pinned(pa.PythonFile(opened, "r"), opened.version)
+        file = _Object(self.files, f"{self.prefix}/{path}")
+        return Pinned(file, file.version)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -209,7 +220,7 @@ class ObjectStore:
             stream.close()
 
 
-class _Object(io.RawIOBase):
+class _Object:
     """One version of an object, read in parts.
 
     Its end, where Parquet has its footer, is fetched at once, and so is all of a small one: what
@@ -220,8 +231,7 @@ class _Object(io.RawIOBase):
         self._files = files
         self._path = path
         self._file = files.open_input_file(path)
-        self._size = self._file.size()
-        self._position = 0
+        self._size = int(self._file.size())
         self.version = _version(self._file)
         self._tail_at = 0 if self._size <= _SMALL else self._size - _TAIL
         self._tail = self._fetch(self._size - self._tail_at, self._tail_at)
@@ -236,29 +246,13 @@ class _Object(io.RawIOBase):
             raise ReplacedError(self._path)
         return content
 
-    def read(self, size: int = -1) -> bytes:
-        start = self._position
-        end = self._size if size < 0 else min(start + size, self._size)
+    def size(self) -> int:
+        return self._size
+
+    def read_at(self, size: int, start: int) -> bytes:
         if start >= self._tail_at:
-            content = self._tail[start - self._tail_at : end - self._tail_at]
-        else:
-            content = self._fetch(end - start, start)
-        self._position += len(content)
-        return content
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}
-        self._position = start[whence] + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
+            return self._tail[start - self._tail_at :][:size]
+        return self._fetch(min(size, self._size - start), start)
 
 
 def _version(file: pa.NativeFile) -> object:
@@ -267,12 +261,27 @@ def _version(file: pa.NativeFile) -> object:
     return metadata.get("ETag") or (metadata.get("Last-Modified"), file.size())
 
 
+def in_memory(content: bytes) -> pa.NativeFile:
+    """A file of these bytes, in memory of Arrow's own.
+
+    Python's would do as well, but for this: an Arrow thread that lets go of it while Python ends
+    aborts the process.
+    """
+    stream = pa.BufferOutputStream()
+    stream.write(content)
+    return pa.BufferReader(stream.getvalue())
+
+
 def store_at(where: str) -> Store:
-    """The store at a local path or at an object store's URI (`s3://`, `gs://`, `abfs://`)."""
+    """The store at a local path, a `file://` URI, or an object store's (`s3://`, `gs://`, …)."""
     scheme, separator, _ = where.partition("://")
-    if separator and scheme != "file":
+    if not separator or len(scheme) == 1:  # of one letter are the drives of Windows
+        return LocalStore(Path(where))
+    if scheme != "file":
         return ObjectStore(where)
-    return LocalStore(Path(where.removeprefix("file://")))
+    parts = urlsplit(where)
+    server = "" if parts.netloc in ("", "localhost") else f"//{parts.netloc}"
+    return LocalStore(Path(url2pathname(server + parts.path)))
 
 
 def _sync(path: Path) -> None:

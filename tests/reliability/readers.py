@@ -5,13 +5,16 @@
 The writer takes two states of the same logs by turns, and replaces the catalog too. Readers are
 processes of their own: one with the catalog always open and one that opens it for each look, one
 with a connection that reads the Parquet files directly and one that connects for each look, one
-that reads them with Arrow, and one that exports logs. All have looked before the first change.
-Whatever they are given must be, partition by partition, what one of the two states has. DuckDB
-opens a file twice, so its looks may be broken off: they are repeated and counted. Arrow and export
-open it once, and are never disturbed. Exit code 1 if anything was not so.
+that reads them with Arrow, one that asks as `acceptlake sql` does, and one that exports logs. All
+have looked before the first change. Whatever they are given must be, partition by partition, what
+one of the two states has. DuckDB opens a file twice, so the looks of its own connections may be
+broken off: they are repeated and counted. The other three are never disturbed. Exit code 1 if
+anything was not so.
 """
 
 import argparse
+import io
+import json
 import multiprocessing
 import os
 import shutil
@@ -34,6 +37,7 @@ from flows import night
 from flows.errors import AcceptlakeError
 from flows.export import export_log
 from flows.lake import Lake, TableName
+from flows.query import Format, query
 from tests.reliability.harness import CATALOG, TABLES, Unwatched, growing
 
 LONGEST_S = 120
@@ -41,6 +45,10 @@ LONGEST_S = 120
 
 _PROCESSES = multiprocessing.get_context("spawn")
 _TRIES = 3
+_QUESTION = (
+    "select host, date::varchar as date, count(*) as n, bit_xor(hash(each)) as x,"
+    " sum(hash(each))::varchar as s from {} as each group by all"
+)
 _TOLD = 3
 """Violations that a reader tells; the rest is counted."""
 
@@ -59,6 +67,7 @@ class Way(StrEnum):
     FILES = "files always connected"
     FILES_ANEW = "files connected anew"
     ARROW = "Arrow"
+    SQL = "acceptlake sql"
     EXPORT = "export"
 
 
@@ -216,6 +225,8 @@ def _looking(way: Way, lake: Path, stack: ExitStack) -> Look:
         return lambda: _exported(lake)
     if way is Way.ARROW:
         return lambda: _through_arrow(lake)
+    if way is Way.SQL:
+        return lambda: _asked(lake)
     catalog = lake / CATALOG if way in (Way.CATALOG, Way.CATALOG_ANEW) else None
     sources = {table: table if catalog else _files(lake, table) for table in TABLES}
 
@@ -241,10 +252,17 @@ def _files(lake: Path, table: str) -> str:
 def _queried(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, str]) -> View:
     view: View = {}
     for table, source in sources.items():
-        rows = connection.execute(
-            "select host, date::varchar, count(*), bit_xor(hash(each)), sum(hash(each))::varchar"
-            f" from {source} as each group by all"
-        ).fetchall()
+        rows = connection.execute(_QUESTION.format(source)).fetchall()
+        view |= {(table, host, day): tuple(content) for host, day, *content in rows}
+    return view
+
+
+def _asked(where: Path) -> View:
+    view: View = {}
+    for table in TABLES:
+        target = io.BytesIO()
+        query(Lake.at(str(where)), _QUESTION.format(table), target, Format.JSON)
+        rows = (tuple(row.values()) for row in json.loads(target.getvalue()))
         view |= {(table, host, day): tuple(content) for host, day, *content in rows}
     return view
 

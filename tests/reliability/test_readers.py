@@ -1,5 +1,7 @@
 """While all is replaced readers see whole partitions, wholly old or wholly new."""
 
+import errno
+import io
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -9,10 +11,12 @@ import pyarrow as pa
 import pytest
 
 from flows.discover import discover
+from flows.errors import LakeError
 from flows.export import export_log
 from flows.ingest import ingest_events
 from flows.lake import Key, Lake
-from flows.store import LocalStore
+from flows.query import Format, query
+from flows.store import LocalStore, Pinned
 from flows.verify import verify_lake
 from tests.reliability.readers import Way, watch
 
@@ -42,9 +46,16 @@ class Interrupted(LocalStore):
         self._opened = 0
 
     def open(self, path: str) -> pa.NativeFile:
+        self._happen()
+        return super().open(path)
+
+    def pin(self, path: str) -> Pinned:
+        self._happen()
+        return super().pin(path)
+
+    def _happen(self) -> None:
         self._events.pop(self._opened, lambda: None)()
         self._opened += 1
-        return super().open(path)
 
 
 @pytest.fixture
@@ -83,3 +94,59 @@ def test_a_partition_replaced_meanwhile_is_not_taken_for_a_damaged_one(
     monkeypatch.setattr("flows.lake.store_at", lambda where: store)
     [finding] = verify_lake(str(tmp_path / "lake"), None, None)
     assert finding.is_good, finding.text
+
+
+SQL = "select count(*) as n, count(*) filter (where kind = 'malformed') as torn from events"
+SEEN = {b"n,torn\n2,1\n", b"n,torn\n3,0\n"}
+
+
+def ask(store: LocalStore, sql: str = SQL) -> bytes:
+    target = io.BytesIO()
+    query(Lake(store), sql, target, Format.CSV)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize("kept_open", [200, 0], ids=["as always", "nothing kept open"])
+def test_a_query_sees_one_version_of_a_file_whenever_it_is_replaced(
+    tmp_path: Path,
+    write: Callable[[bytes], None],
+    monkeypatch: pytest.MonkeyPatch,
+    kept_open: int,
+) -> None:
+    monkeypatch.setattr("flows.reading._KEPT_OPEN", kept_open)
+    sql = f"{SQL} union all {SQL}"  # which DuckDB reads one after the other
+    given = set()
+    for opening in range(6):
+        write(TORN)
+        answer = ask(Interrupted(tmp_path / "lake", opening, lambda: write(WHOLE)), sql)
+        [first, second] = answer.splitlines()[1:]
+        assert first == second
+        given.add(b"n,torn\n" + first + b"\n")
+    assert {b"n,torn\n3,0\n"} <= given <= SEEN
+
+
+def test_a_query_that_never_gets_one_version_says_so(
+    tmp_path: Path, write: Callable[[bytes], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Restless(LocalStore):
+        def pin(self, path: str) -> Pinned:
+            pinned = super().pin(path)
+            write(WHOLE)
+            return pinned
+
+    monkeypatch.setattr("flows.reading._KEPT_OPEN", 0)
+    write(WHOLE)
+    with pytest.raises(LakeError, match="was replaced while it was being read; once more will do"):
+        ask(Restless(tmp_path / "lake"))
+
+
+def test_what_cannot_be_read_is_said_without_a_traceback(
+    tmp_path: Path, write: Callable[[bytes], None]
+) -> None:
+    class Failing(LocalStore):
+        def pin(self, path: str) -> Pinned:
+            raise OSError(errno.EIO, "Input/output error", path)
+
+    write(WHOLE)
+    with pytest.raises(OSError, match=r"^\[Errno 5\] Input/output error: 'events/[^\n]*$"):
+        ask(Failing(tmp_path / "lake"))

@@ -224,6 +224,17 @@ def test_a_host_is_what_its_folder_is_called_however_hostile(place: Place) -> No
     assert again.paired == 0
 
 
+@pytest.mark.parametrize("host", ["..", "../../outside", "/outside", "a/../..", "~root"])
+def test_a_host_that_is_named_cannot_lead_out_of_the_lake(place: Place, host: str) -> None:
+    log = place.folder / "250601.log"
+    log.write_bytes(LOG)
+    request = night.Request(log, str(place.lake), host=host)
+    assert night.run(request, night.threads, Unwatched()).is_good
+    assert sorted(path.name for path in place.folder.iterdir()) == ["250601.log", "lake"]
+    assert len(list(place.lake.glob("events/*/*/events.parquet"))) == 1
+    assert place.exported(host=host) == LOG
+
+
 def test_a_folder_whose_name_is_no_utf_8_is_a_host_too(place: Place) -> None:
     for host in UNREADABLE_NAMES:
         place.log(host=host).write_bytes(LOG)
@@ -444,7 +455,7 @@ def test_a_log_that_vanishes_before_it_is_read_fails_alone(place: Place) -> None
 
 
 def test_a_very_long_line_is_a_line(place: Place) -> None:
-    content = LOG + b"[" * (30 << 20) + b"\r\n" + LOG
+    content = LOG + b"[" * (200 << 20) + b"\r\n" + LOG
     place.log().write_bytes(content)
     done = place.command("--json")
     assert done.code == 0, done.text

@@ -180,13 +180,13 @@ class Day:
         lines = pa.concat_tables(parts).unify_dictionaries()
         del files, parts  # a busy day is big
 
-        client, _ = _codes(lines["client_ip"].combine_chunks(), np.int32)
+        client, clients = _codes(lines["client_ip"].combine_chunks(), np.int32)
         verdict, verdicts = _codes(lines["verdict"].combine_chunks(), np.int8)
         line_no = lines["line_no"].to_numpy().astype(np.int32)
         del lines
         timeline = Timeline(
             # An irregular line is of another time; as a client of its own it meets only its like.
-            client=2 * client + np.concatenate(are_regular),
+            client=np.where(np.concatenate(are_regular), client, client + len(clients)),
             seconds=np.concatenate(stamps),
             is_verdict=verdict >= 0,
             is_at_once=_is_one_of(AT_ONCE, verdict, verdicts),
@@ -318,8 +318,9 @@ class Day:
         if not len(events):
             return np.empty(0, np.int64)
         lines = self.line_no[self.own]
-        first = np.searchsorted(lines, events["line_no"][0].as_py())
-        last = np.searchsorted(lines, events["line_no"][-1].as_py())
+        # In the lines' own type, or each search would copy them all into that of its needle.
+        ends = np.array([events["line_no"][end].as_py() for end in (0, -1)], lines.dtype)
+        first, last = np.searchsorted(lines, ends)
         are_wanted = self.timeline.is_verdict[self.own][first : last + 1] == are_verdicts
         return self.own.start + first + np.flatnonzero(are_wanted)
 

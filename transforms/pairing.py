@@ -79,6 +79,7 @@ class Matches:
 
 
 _PART_EVENTS = 1 << 19
+"""About so many events are paired in one go."""
 
 
 def match(timeline: Timeline) -> Matches:

@@ -81,6 +81,15 @@ def test_equals_the_rule_said_plainly(events: list[Event]) -> None:
     assert vectorised(events) == by_the_rule(events)
 
 
+@given(st.lists(EVENTS, max_size=40), st.integers(1, 10))
+def test_it_does_not_matter_in_how_many_parts_a_day_is_paired(
+    events: list[Event], part_events: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("transforms.pairing._PART_EVENTS", part_events)
+        assert vectorised(events) == by_the_rule(events)
+
+
 @given(st.lists(EVENTS, max_size=20), st.integers(1, 2**40))
 def test_a_span_too_wide_for_one_sort_key_changes_nothing(events: list[Event], gap: int) -> None:
     apart = [*events, Event("+", 7, gap + 2**61), Event("-", 7, gap + 2**61 + 1)]

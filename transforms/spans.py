@@ -11,6 +11,7 @@ comparing them with a literal is one integer comparison, and picking digits is a
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from transforms.columns import words
 Positions = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
+Numbers = TypeVar("Numbers", npt.NDArray[np.uint8], npt.NDArray[np.uint64])
 
 PADDING = b"\n" * 8
 """What must follow a text, so that a word can be loaded at its last byte."""
@@ -33,7 +35,7 @@ class Spans:
     start: Positions
     end: Positions
 
-    def __getitem__(self, chosen: Positions | Mask) -> "Spans":
+    def __getitem__(self, chosen: Positions | Mask | slice) -> "Spans":
         return Spans(self.start[chosen], self.end[chosen])
 
     def slices(self) -> Iterator[slice]:
@@ -47,7 +49,7 @@ class Spans:
 
 
 _STRETCH = 1 << 18
-"""How many bytes `find` looks at in one go, so that what comes of them stays in the cache."""
+"""So many bytes are looked at in one go where every byte is; what comes of them stays in cache."""
 
 
 class Text:
@@ -64,24 +66,23 @@ class Text:
 
     def find(self, *wanted: bytes) -> Positions:
         """Where any of these single bytes stands, ascending; the first byte of padding counts."""
-        found = []
-        for start in range(0, self.size + 1, _STRETCH):
-            stretch = self.bytes[start : min(start + _STRETCH, self.size + 1)]
-            is_wanted = stretch == ord(wanted[0])
+
+        def is_wanted(stretch: npt.NDArray[np.uint8]) -> Mask:
+            answer: Mask = stretch == ord(wanted[0])
             for byte in wanted[1:]:
-                is_wanted |= stretch == ord(byte)
-            found.append(np.flatnonzero(is_wanted) + start)
-        return np.concatenate(found)
+                answer |= stretch == ord(byte)
+            return answer
+
+        return _where(is_wanted, self.bytes[: self.size + 1])
 
     def beyond_ascii(self) -> Positions:
         """Positions around all bytes that are not ASCII, ascending: of each the word it is in."""
-        whole = np.frombuffer(self.padded, "<u8", len(self.padded) // 8)
-        found = []
-        for start in range(0, len(whole), _STRETCH // 8):
-            stretch = whole[start : start + _STRETCH // 8]
-            is_beyond = (stretch & _as_word(b"\x80" * 8)) != 0
-            found.append(8 * (np.flatnonzero(is_beyond) + start))
-        first = np.concatenate(found)
+
+        def is_beyond(stretch: Words) -> Mask:
+            return (stretch & _as_word(b"\x80" * 8)) != 0
+
+        whole: Words = np.frombuffer(self.padded, "<u8", len(self.padded) // 8)
+        first = 8 * _where(is_beyond, whole)
         return np.stack([first, np.minimum(first + 7, self.size - 1)], axis=1).ravel()
 
     def byte(self, at: Positions) -> npt.NDArray[np.uint8]:
@@ -93,18 +94,30 @@ class Text:
         return self.words(at, 1)[0]
 
     def words(self, at: Positions, count: int) -> Words:
-        """`count` words from each position on, one row for each word: shape (count, positions)."""
+        """`count` words from each position on, one row for each word: shape (count, positions).
+
+        Raises:
+            IndexError: they would reach beyond the padding.
+        """
         size = 8 * count
         room = max(0, len(self.padded) - size + 1)
         windows = np.ndarray(room, f"V{size}", self.padded, strides=(1,))
         return windows[at].view("<u8").reshape(len(at), count).T
 
     def has(self, at: Positions, literal: bytes) -> Mask:
-        """Whether `literal`, one byte or more, stands from each position on."""
+        """Whether `literal`, one byte or more, stands from each position on.
+
+        Raises:
+            IndexError: whole words with it in them would reach beyond the padding.
+        """
         return self._at_every_word(at, literal, has)
 
     def fits(self, at: Positions, shape: bytes) -> Mask:
-        """Whether `shape`, one byte or more, stands there; a `#` in it is any ASCII digit."""
+        """Whether `shape`, one byte or more, stands there; a `#` in it is any ASCII digit.
+
+        Raises:
+            IndexError: as `has`.
+        """
         return self._at_every_word(at, shape, fits)
 
     def _at_every_word(
@@ -136,15 +149,21 @@ class Text:
 
     def coded(self, spans: Spans) -> pa.DictionaryArray:
         """The text of each span, which must be UTF-8, as an index into the distinct texts."""
-        count = len(spans.start)
-        if count:
-            first = self.padded[spans.start[0] : spans.end[0]]
-            are_as_long = (spans.length == len(first)).all()
-            if (
-                first and are_as_long and self.has(spans.start, first).all()
-            ):  # as the server's own name is
-                return words(np.zeros(count, np.int32), [first.decode()])
+        first = next((self.padded[each] for each in spans[:1].slices()), b"")
+        are_as_long = (spans.length == len(first)).all()
+        if first and are_as_long and self.has(spans.start, first).all():
+            # As the server's own name is.
+            return words(np.zeros(len(spans.start), np.int32), [first.decode()])
         return self.strings(spans).dictionary_encode()
+
+
+def _where(test: Callable[[Numbers], Mask], values: Numbers) -> Positions:
+    """The indices of the values that pass a test, stretch by stretch."""
+    step = _STRETCH // values.itemsize
+    starts = range(0, len(values), step)
+    return np.concatenate(
+        [np.flatnonzero(test(values[start : start + step])) + start for start in starts]
+    )
 
 
 def has(words: Words, literal: bytes) -> Mask:

@@ -178,6 +178,8 @@ def _write_csv(
     writer.writerow(columns)
     for row in rows:
         cells = [_plain(value) for value in row]
+        if text.isatty():  # a file gets the text as it is
+            cells = [_shown(cell) if isinstance(cell, str) else cell for cell in cells]
         if for_spreadsheet:
             cells = [
                 f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
@@ -192,7 +194,9 @@ def _write_json(columns: Sequence[str], rows: Iterator[tuple[Any, ...]], text: T
     for row in rows:
         values = map(_plain, row)
         text.write(separator)
-        text.write(json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False))
+        line = json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False)
+        # JSON has escapes, which mean the same: what a terminal would obey is always written so.
+        text.write("".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in line))
         separator = ",\n"
     text.write("[]\n" if separator == "[\n" else "\n]\n")
 
@@ -216,9 +220,13 @@ def _write_table(columns: Sequence[str], rows: Iterator[tuple[Any, ...]], text: 
 
 
 def _cell(value: object) -> Text:
-    # Line by line, for a query plan is a picture. A value cannot break out of its cell.
-    lines = "" if value is None else str(_plain(value))
-    return Text("\n".join(printable(line) for line in lines.split("\n")))
+    # A value cannot break out of its cell.
+    return Text("" if value is None else _shown(str(_plain(value))))
+
+
+def _shown(text: str) -> str:
+    # Line by line, for a query plan is a picture.
+    return "\n".join(printable(line) for line in text.split("\n"))
 
 
 def _write_parquet(reader: Reader, statement: str, target: BinaryIO) -> None:

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import re
 from datetime import date
 from pathlib import Path
 
@@ -128,6 +130,20 @@ def test_parquet_keeps_types_and_every_row(lake: Lake) -> None:
     sql = "select range as n, date '2026-01-02' as d from range(100_000)"
     table = pq.read_table(io.BytesIO(ask(lake, sql, Format.PARQUET)))
     assert (table.num_rows, str(table.schema.field("d").type)) == (100_000, "date32[day]")
+
+
+@pytest.mark.parametrize("form", [Format.TABLE, Format.CSV, Format.JSON])
+def test_no_terminal_gets_a_control_character(lake: Lake, form: Format) -> None:
+    sql = "select 'a' || chr(27) || ']0;owned' || chr(7) || chr(155) || chr(8238) || '例' as x"
+    ours, terminal = os.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as seen, os.fdopen(terminal, "wb") as target:
+        query(lake, sql, target, form)
+        target.flush()
+        text = re.sub(r"\x1b\[[0-9;]*m", "", seen.read(1 << 16).decode())  # our own bold type
+    assert all(line.isprintable() for line in text.splitlines())
+    assert "owned" in text
+    assert "例" in text
+    assert b"\x1b" in ask(lake, sql, Format.CSV)  # a file gets what the client sent
 
 
 def test_control_characters_reach_no_terminal(lake: Lake) -> None:

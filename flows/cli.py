@@ -245,10 +245,13 @@ def prune(
     if not older_than.removesuffix("d").isdecimal():
         raise AcceptlakeError(f"cannot read the age {older_than!r}; write days, such as 400d")
     age = timedelta(days=int(older_than.removesuffix("d")))
-    kept = 0
+    found = kept = 0
     for finding in pruning.prune(source, host, lake, age, delete=delete):
+        found += 1
         kept += not finding.is_good
         typer.echo(printable(f"{finding.name}: {finding.text}"), err=not finding.is_good)
+    if not found:
+        typer.echo(f"no log is of a day more than {age.days} days ago; nothing to delete")
     raise typer.Exit(SOME_FAILED if kept else 0)
 
 

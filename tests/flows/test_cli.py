@@ -145,6 +145,8 @@ def test_prune_deletes_only_what_the_lake_gives_back(mail: Path, tmp_path: Path)
     (folder / "250102.log").write_bytes(b"something else\n")
     (folder / "250104.log").write_bytes(b"never ingested\n")
 
+    none = acceptlake("prune", tmp_path, *place, "--older-than", "9999d")
+    assert none.stdout == "no log is of a day more than 9999 days ago; nothing to delete\n"
     dry = acceptlake("prune", tmp_path, *place, "--older-than", "30d")
     assert dry.stdout.count("would be deleted") == 2
     assert len(list(folder.iterdir())) == 4

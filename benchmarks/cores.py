@@ -3,7 +3,6 @@
 python -m benchmarks.cores --megabytes 434 --rounds 3
 """
 
-import argparse
 import shutil
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -17,7 +16,7 @@ from benchmarks.contestants.ours import ZONE
 from benchmarks.harness import DATA, Call, ChildError
 from flows import ingest
 from flows.discover import LogDay, discover
-from flows.ingest import CORES, ingest_events
+from flows.ingest import CORES, ingest_events, unheard
 from flows.lake import Lake
 
 _LOGS = 8
@@ -62,10 +61,8 @@ SHIPPED = ("threads", "a thread a core")
 
 def main() -> None:
     """Measure and write the section `cores` of the page."""
-    parser = argparse.ArgumentParser(prog="benchmarks.cores", description=__doc__.splitlines()[0])
+    parser = harness.parser("cores", __doc__)
     parser.add_argument("--megabytes", type=float, default=434)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--page", type=Path, default=harness.DOCS / "benchmarks.md")
     options = parser.parse_args()
 
     sources = {
@@ -119,16 +116,12 @@ def parse(source: str, lake: str, scanners: str, logs_at_once: str) -> None:
 
 def _parse(day: LogDay, lake: str, scanners: str) -> None:
     vars(ingest)["_scanners"] = partial(_pool, scanners)
-    ingest_events(Lake.at(lake), day, ZONE, _unheard)
+    ingest_events(Lake.at(lake), day, ZONE, unheard)
 
 
 @cache
 def _pool(scanners: str) -> Executor:
     return SCANNERS[scanners]()
-
-
-def _unheard(read: int) -> None:
-    """Show no progress."""
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ A figure is the median of several rounds. In each round everyone has a turn, in 
 own, so that memory is its own and a slow minute of the machine hurts all alike.
 """
 
+import argparse
 import json
 import os
 import platform
@@ -50,6 +51,20 @@ class Run:
     peak_bytes: int
     answer: Any
     """What it returned, as JSON has it."""
+
+
+def parser(name: str, description: str, page: str = "benchmarks.md") -> argparse.ArgumentParser:
+    """The command line of a benchmark, with the options that all have.
+
+    Args:
+        name: the module's.
+        description: its docstring, of which the first line counts.
+        page: where its section stands, in `docs`.
+    """
+    options = argparse.ArgumentParser(f"benchmarks.{name}", description=description.splitlines()[0])
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--page", type=Path, default=DOCS / page)
+    return options
 
 
 def run(call: Call) -> Run:

@@ -6,7 +6,6 @@ The night is the command `acceptlake ingest --direct`, as an administrator runs 
 takes each log into its events, on the same threads, and does nothing else.
 """
 
-import argparse
 import resource
 import shutil
 import subprocess
@@ -21,10 +20,10 @@ from benchmarks.contestants.ours import ZONE
 from benchmarks.harness import DATA, Call, Run
 from flows import catalog
 from flows.discover import LogDay, discover
-from flows.ingest import ingest_events
+from flows.ingest import ingest_events, unheard
 from flows.lake import CATALOG, Lake
 from flows.ledger import Entry
-from flows.night import Request, run, threads
+from flows.night import Request, Unwatched, run, threads
 
 COMMAND = Path(sys.executable).with_name("acceptlake")
 
@@ -34,12 +33,10 @@ Result = TypeVar("Result")
 
 def main() -> None:
     """Measure and write the section `night` of the page."""
-    parser = argparse.ArgumentParser(prog="benchmarks.night", description=__doc__.splitlines()[0])
+    parser = harness.parser("night", __doc__)
     parser.add_argument("--megabytes", type=float, default=3000)
     parser.add_argument("--days", type=int, default=14)
     parser.add_argument("--hosts", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--page", type=Path, default=harness.DOCS / "benchmarks.md")
     options = parser.parse_args()
 
     source = logs.simulated(options.megabytes, options.days, options.hosts)
@@ -91,7 +88,7 @@ def parse_only(source: str, lake: str) -> dict[str, float]:
     days = discover(Path(source)).days
 
     def parse(day: LogDay) -> Entry:
-        return ingest_events(place, day, ZONE, _unheard)
+        return ingest_events(place, day, ZONE, unheard)
 
     started = perf_counter()
     results = threads("ingest", parse, days)
@@ -153,27 +150,10 @@ class _Timed:
         return results
 
 
-class Unwatched:
-    """A `Watch` that looks away."""
-
-    def plan(self, days: Sequence[LogDay]) -> None:
-        pass
-
-    def read(self, day: LogDay, size: int) -> None:
-        pass
-
-    def done(self, day: LogDay) -> None:
-        pass
-
-
 def _seconds(work: Callable[[], object]) -> float:
     started = perf_counter()
     work()
     return perf_counter() - started
-
-
-def _unheard(read: int) -> None:
-    """Show no progress."""
 
 
 def _empty(lake: str) -> Lake:

@@ -3,7 +3,6 @@
 python -m benchmarks.pairing --megabytes 434
 """
 
-import argparse
 from pathlib import Path
 from time import perf_counter
 
@@ -23,10 +22,8 @@ the memory."""
 
 def main() -> None:
     """Measure and write the section `pairing` of the page."""
-    parser = argparse.ArgumentParser(prog="benchmarks.pairing", description=__doc__.splitlines()[0])
+    parser = harness.parser("pairing", __doc__)
     parser.add_argument("--megabytes", type=float, default=434)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--page", type=Path, default=harness.DOCS / "benchmarks.md")
     options = parser.parse_args()
 
     arguments = {

@@ -6,7 +6,6 @@ Every setting is the one that is shipped (`flows.write`) but for one thing. The 
 memory, cut and encoded as the scanner gives them.
 """
 
-import argparse
 import shutil
 from collections.abc import Mapping
 from contextlib import closing
@@ -21,10 +20,9 @@ import pyarrow as pa
 from benchmarks import harness, logs
 from benchmarks.contestants.ours import ZONE
 from benchmarks.harness import DATA, Call, ChildError
-from benchmarks.night import Unwatched
 from flows import write
 from flows.lake import SCHEMAS, Key, Lake, TableName, path_of
-from flows.night import Request, run, threads
+from flows.night import Request, Unwatched, run, threads
 from transforms.scanner import SCANNED
 
 _BASE = DATA / "parquet" / "base"
@@ -86,11 +84,9 @@ _QUERIES = {
 
 def main() -> None:
     """Measure and write the section `parquet` of the page."""
-    parser = argparse.ArgumentParser(prog="benchmarks.parquet", description=__doc__.splitlines()[0])
+    parser = harness.parser("parquet", __doc__, "parquet.md")
     parser.add_argument("--megabytes", type=float, default=434)
     parser.add_argument("--days", type=int, default=14)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--page", type=Path, default=harness.DOCS / "parquet.md")
     options = parser.parse_args()
 
     source = logs.simulated(options.megabytes, options.days)

@@ -3,7 +3,6 @@
 python -m benchmarks.parse --megabytes 434 --rounds 3
 """
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -63,10 +62,8 @@ CONTESTANTS = (
 
 def main() -> None:
     """Measure and write the section `parse` of the page."""
-    parser = argparse.ArgumentParser(prog="benchmarks.parse", description=__doc__.splitlines()[0])
+    parser = harness.parser("parse", __doc__)
     parser.add_argument("--megabytes", type=float, default=434)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--page", type=Path, default=harness.DOCS / "benchmarks.md")
     options = parser.parse_args()
 
     log = logs.simulated_day(options.megabytes)

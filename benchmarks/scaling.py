@@ -6,14 +6,13 @@ Files of more than a gigabyte are one of a gigabyte, several times over: for its
 longer day, but its clock goes back to midnight at each seam, and pairing meets every stamp anew.
 """
 
-import argparse
 import shutil
 from pathlib import Path
 
 from benchmarks import harness, logs
 from benchmarks.contestants.ours import ZONE, day_of
 from benchmarks.harness import DATA, Call, ChildError
-from flows.ingest import ingest_events, ingest_pairs
+from flows.ingest import ingest_events, ingest_pairs, unheard
 from flows.lake import Key, Lake
 from flows.night import read_ledger
 
@@ -23,10 +22,8 @@ _SIMULATED_GB = 1.0
 
 def main() -> None:
     """Measure and write the section `scaling` of the page."""
-    parser = argparse.ArgumentParser(prog="benchmarks.scaling", description=__doc__.splitlines()[0])
+    parser = harness.parser("scaling", __doc__)
     parser.add_argument("--gigabytes", type=float, nargs="+", default=[0.1, 1, 10])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--page", type=Path, default=harness.DOCS / "benchmarks.md")
     options = parser.parse_args()
 
     rows = [_row(log_of(gigabytes), options.rounds) for gigabytes in options.gigabytes]
@@ -78,17 +75,13 @@ def _row(log: Path, rounds: int) -> list[str]:
 def events(log: str, lake: str) -> None:
     """The first step, into an empty lake."""
     shutil.rmtree(lake, ignore_errors=True)
-    ingest_events(Lake.at(lake), day_of(Path(log)), ZONE, _unheard)
+    ingest_events(Lake.at(lake), day_of(Path(log)), ZONE, unheard)
 
 
 def pairs(log: str, lake: str) -> None:
     """The second."""
     place, day = Lake.at(lake), day_of(Path(log))
     ingest_pairs(place, Key(day.host, day.date), read_ledger(place, {day.host})[day.host])
-
-
-def _unheard(read: int) -> None:
-    """Show no progress."""
 
 
 if __name__ == "__main__":

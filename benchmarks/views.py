@@ -6,7 +6,6 @@ Lines are those of all hosts on a working day: this makes about a hundred millio
 has a fresh process and is read to its last row; then it is asked again.
 """
 
-import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -48,12 +47,10 @@ class Question:
 
 def main() -> None:
     """Measure and write the section `views` of the page."""
-    parser = argparse.ArgumentParser(prog="benchmarks.views", description=__doc__.splitlines()[0])
+    parser = harness.parser("views", __doc__)
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--hosts", type=int, default=10)
     parser.add_argument("--lines", type=int, default=300_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--page", type=Path, default=harness.DOCS / "benchmarks.md")
     options = parser.parse_args()
 
     lake = lake_of(options.days, options.hosts, options.lines)

@@ -17,11 +17,10 @@ import pyarrow.compute as pc
 from benchmarks import logs
 from benchmarks.contestants.ours import ZONE
 from benchmarks.harness import DATA, say
-from benchmarks.night import Unwatched
 from flows import catalog
 from flows.ingest import CORES
 from flows.lake import SCHEMAS, Key, Lake, TableName, path_of
-from flows.night import Request, run, threads
+from flows.night import Request, Unwatched, run, threads
 from flows.write import write_parquet
 
 _WEEK = 7

@@ -98,10 +98,10 @@ def replay_events(lake: Lake, known: Entry, zone: ZoneInfo) -> Entry:
         if log.sha256 != known.sha256:
             raise LakeError(f"{key} does not give back its log: the partition is damaged")
 
-    return _publish(lake, known.origin, log, zone, _unheard, check)
+    return _publish(lake, known.origin, log, zone, unheard, check)
 
 
-def _unheard(read: int) -> None:
+def unheard(read: int) -> None:
     """A `Progress` that nobody listens to."""
 
 

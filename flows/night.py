@@ -160,6 +160,19 @@ class Watch(Protocol):
         """The day is in the lake, or has failed."""
 
 
+class Unwatched:
+    """A `Watch` that looks away."""
+
+    def plan(self, days: Sequence[LogDay]) -> None:
+        """Do nothing."""
+
+    def read(self, day: LogDay, size: int) -> None:
+        """Do nothing."""
+
+    def done(self, day: LogDay) -> None:
+        """Do nothing."""
+
+
 def run(request: Request, each: Each, watch: Watch) -> Night:
     """Do a night's work.
 

@@ -18,10 +18,9 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.discover import LogDay
 from flows.errors import AcceptlakeError
 from flows.ingest import CORES
-from flows.night import Night, Request, Watch, is_worth_retrying, run
+from flows.night import Night, Request, Unwatched, Watch, is_worth_retrying, run
 from flows.night import State as LogState
 from flows.prefect_server import prefect_api
 
@@ -30,16 +29,6 @@ _RETRY_PAUSES_S = [1.0, 5.0, 25.0]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-class Unwatched:
-    """A `Watch` that nobody looks at."""
-
-    def plan(self, days: Sequence[LogDay]) -> None: ...
-
-    def read(self, day: LogDay, size: int) -> None: ...
-
-    def done(self, day: LogDay) -> None: ...
 
 
 # Prefect's flow() takes runners of any future, but says so of one kind only.

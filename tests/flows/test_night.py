@@ -14,8 +14,7 @@ import pytest
 from flows import night
 from flows.errors import AcceptlakeError, LakeError, SourceError
 from flows.lake import Key, Lake, TableName, path_of
-from flows.night import Request, State
-from flows.nightly import Unwatched
+from flows.night import Request, State, Unwatched
 from flows.simulate import Edition, Plan, simulate
 from transforms import grammar
 

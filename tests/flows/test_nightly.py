@@ -16,8 +16,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from flows import nightly as module
-from flows.night import Request, State
-from flows.nightly import Unwatched, nightly, run_as_flow
+from flows.night import Request, State, Unwatched
+from flows.nightly import nightly, run_as_flow
 from flows.prefect_server import prefect_api
 from flows.simulate import Edition, Plan, simulate
 

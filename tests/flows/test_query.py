@@ -14,7 +14,7 @@ import pytest
 from flows import night
 from flows.errors import QueryError
 from flows.lake import Lake
-from flows.nightly import Unwatched
+from flows.night import Unwatched
 from flows.query import Format, query
 from flows.simulate import Edition, Plan, simulate
 

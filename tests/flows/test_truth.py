@@ -12,7 +12,7 @@ import pytest
 
 from flows import catalog, night
 from flows.lake import Lake
-from flows.nightly import Unwatched
+from flows.night import Unwatched
 from flows.simulate import Edition, Plan, simulate
 
 HOSTS = ("MX1", "MX2")

@@ -20,7 +20,6 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.discover import LogDay
 from flows.simulate import Edition, Plan, simulate
 
 TABLES = ("events", "verdicts", "connections", "hourly_counts")
@@ -36,16 +35,6 @@ _INGESTED_AT = re.compile(
 _TRACEBACK = b"Traceback (most recent call last)"
 # A raw control character other than the line end: what must not get to a terminal.
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-
-
-class Unwatched:
-    """A `night.Watch` that looks away."""
-
-    def plan(self, days: Sequence[LogDay]) -> None: ...
-
-    def read(self, day: LogDay, size: int) -> None: ...
-
-    def done(self, day: LogDay) -> None: ...
 
 
 @dataclass(frozen=True)

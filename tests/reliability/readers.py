@@ -37,8 +37,9 @@ from flows import night
 from flows.errors import AcceptlakeError
 from flows.export import export_log
 from flows.lake import Lake, TableName
+from flows.night import Unwatched
 from flows.query import Format, query
-from tests.reliability.harness import CATALOG, TABLES, Unwatched, growing
+from tests.reliability.harness import CATALOG, TABLES, growing
 
 LONGEST_S = 120
 """So long a reader waits for the state that it has not seen yet."""

@@ -7,7 +7,8 @@ import pytest
 
 from flows import night
 from flows.errors import AcceptlakeError
-from tests.reliability.harness import Unwatched, damage, growing, partitions
+from flows.night import Unwatched
+from tests.reliability.harness import damage, growing, partitions
 
 GROWN = "acceptlog/MX2/250601.log"
 

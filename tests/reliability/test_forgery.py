@@ -12,8 +12,8 @@ import pytest
 
 from flows import catalog, night
 from flows.lake import Lake
+from flows.night import Unwatched
 from flows.simulate import Edition, Plan, simulate
-from tests.reliability.harness import Unwatched
 
 HEAD = "AUTH line without its result"
 INSIDE = "inside a broken AUTH line"

@@ -27,7 +27,6 @@ from tests.reliability.harness import (
     TABLES,
     Finished,
     Growth,
-    Unwatched,
     acceptlake,
     damage,
     finish,
@@ -113,7 +112,7 @@ def write(logs: Growth, content: Mapping[Path, bytes]) -> None:
 
 
 def ingest(source: Path, where: str) -> night.Night:
-    return night.run(night.Request(source, where), night.threads, Unwatched())
+    return night.run(night.Request(source, where), night.threads, night.Unwatched())
 
 
 def ask(where: str, sql: str) -> str:

@@ -21,12 +21,11 @@ from flows.errors import SourceError
 from flows.export import export_log
 from flows.ingest import BLOCKS_AHEAD, replay_events
 from flows.lake import Key, Lake, TableName
-from flows.night import Night, State
+from flows.night import Night, State, Unwatched
 from flows.source import BLOCK_BYTES, Log
 from tests.reliability.harness import (
     COMMAND,
     Finished,
-    Unwatched,
     acceptlake,
     damage,
     environment,

@@ -7,26 +7,15 @@ from pathlib import Path
 import duckdb
 
 from flows import catalog, night
-from flows.discover import LogDay
 from flows.lake import Lake
 
 Logs = Mapping[tuple[str, date], bytes]
 """The logs of some hosts and days."""
 
 
-class Unwatched:
-    """A `night.Watch` that looks away."""
-
-    def plan(self, days: object) -> None: ...
-
-    def read(self, day: LogDay, size: int) -> None: ...
-
-    def done(self, day: LogDay) -> None: ...
-
-
 def ingest(source: Path, where: Path) -> Lake:
     """The lake that a night makes of a mail work folder."""
-    result = night.run(night.Request(source, str(where)), night.threads, Unwatched())
+    result = night.run(night.Request(source, str(where)), night.threads, night.Unwatched())
     assert [o.error for o in result.outcomes if o.error] == []
     assert result.pair_errors == ()
     return Lake.at(str(where))

@@ -115,9 +115,13 @@ class LocalStore:
         return pa.OSFile(str(self.folder / path), "rb")
 
     def pin(self, path: str) -> Pinned:
-        file = pa.OSFile(str(self.folder / path), "rb")
-        state = os.fstat(file.fileno())
-        return Pinned(file, (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size))
+        place = self.folder / path
+        version = _version_at(place)
+        while True:
+            file = pa.OSFile(str(place), "rb")
+            before, version = version, _version_at(place)
+            if before == version:  # so it was not replaced between being looked at and opened
+                return Pinned(file, version)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -253,6 +257,11 @@ class _Object:
         if start >= self._tail_at:
             return self._tail[start - self._tail_at :][:size]
         return self._fetch(min(size, self._size - start), start)
+
+
+def _version_at(path: Path) -> tuple[int, ...]:
+    state = path.stat()
+    return state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size
 
 
 def _version(file: pa.NativeFile) -> object:

@@ -1,11 +1,11 @@
-"""A night's work, whoever runs it: discover, ingest what is new, pair, refresh the catalog, check.
+"""A night's work, whoever runs it: discover, ingest what is new, pair, summarize, check.
 
 `run` is the whole pipeline. How its many equal steps are carried out is left to an `Each`: the
 Prefect flow makes every step a task (`flows.nightly`), `--direct` uses plain threads (`threads`).
 """
 
 import errno
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -23,9 +23,10 @@ from flows import catalog
 from flows.discover import LogDay, Refused, discover
 from flows.errors import AcceptlakeError, LakeError, printable
 from flows.ingest import CORES, expected_inputs, ingest_events, ingest_pairs, replay_events
-from flows.lake import Key, Lake, TableName
+from flows.lake import Key, Lake, TableName, Year
 from flows.ledger import Entry
 from flows.store import ReplacedError
+from flows.summaries import are_current, summarize
 
 DEFAULT_ZONE = "Asia/Tokyo"
 
@@ -97,7 +98,8 @@ class Night:
     outcomes: tuple[Outcome, ...]
     paired: int
     """Days whose verdicts and connections were computed anew."""
-    pair_errors: tuple[str, ...]
+    other_errors: tuple[str, ...]
+    """What went wrong after the events, each in a sentence."""
     checks: tuple[catalog.CheckResult, ...]
     """The checks that found something."""
     seconds: float
@@ -135,7 +137,7 @@ class Night:
     def is_good(self) -> bool:
         """Whether everything is in the lake that should be, and agrees."""
         failed_checks = [check for check in self.checks if check.severity == "fail"]
-        return not (self.count(State.FAILED) or self.pair_errors or failed_checks)
+        return not (self.count(State.FAILED) or self.other_errors or failed_checks)
 
 
 class Each(Protocol):
@@ -215,17 +217,27 @@ def _finish(
     all_anew: bool = False,
 ) -> Night:
     """What comes after the events: pairs, where they are not what follows from these, and so on."""
+    inputs = {key: lake.inputs(key) for key in _keys(ledger)}
     stale = [
         key
-        for host, entries in ledger.items()
-        for key in (Key(host, day) for day in sorted(entries))
-        if all_anew or lake.inputs(key) != expected_inputs(key, entries)
+        for key, known in inputs.items()
+        if all_anew or known != expected_inputs(key, ledger[key.host])
     ]
 
-    def pair(key: Key) -> None:
-        ingest_pairs(lake, key, ledger[key.host])
+    def pair(key: Key) -> str:
+        return ingest_pairs(lake, key, ledger[key.host])
 
     paired = each("pair", pair, stale)
+    inputs |= {key: made for key, made in zip(stale, paired, strict=True) if isinstance(made, str)}
+    years = _years(inputs)
+    outdated = [
+        year for year, of_year in years.items() if all_anew or not are_current(lake, year, of_year)
+    ]
+
+    def summarize_year(year: Year) -> None:
+        summarize(lake, year, years[year], all_anew=all_anew)
+
+    summarized = each("summarize", summarize_year, outdated)
     unchecked: tuple[str, ...] = ()
     try:
         catalog.refresh(lake)
@@ -234,16 +246,31 @@ def _finish(
         checks, unchecked = [], tuple(lake.damaged()) or (f"the checks: {_reason(error)}",)
     return Night(
         outcomes=tuple(outcomes),
-        paired=sum(result is None for result in paired),
-        pair_errors=tuple(
+        paired=sum(isinstance(result, str) for result in paired),
+        other_errors=tuple(
             f"{key}: {_reason(result)}"
-            for key, result in zip(stale, paired, strict=True)
+            for key, result in zip([*stale, *outdated], [*paired, *summarized], strict=True)
             if isinstance(result, Exception)
         )
         + unchecked,
         checks=tuple(check for check in checks if check.count),
         seconds=monotonic() - started,
     )
+
+
+def _keys(ledger: Ledger) -> Iterator[Key]:
+    for host, entries in ledger.items():
+        for day in sorted(entries):
+            yield Key(host, day)
+
+
+def _years(inputs: Mapping[Key, str | None]) -> dict[Year, dict[date, str]]:
+    """What the counts that are there follow from, by host and year."""
+    years: dict[Year, dict[date, str]] = {}
+    for key, text in inputs.items():
+        if text is not None:
+            years.setdefault(Year(key.host, key.date.year), {})[key.date] = text
+    return years
 
 
 def _ingest(

@@ -129,7 +129,7 @@ def to_markdown(night: Night) -> str:
         cells = [outcome.name, outcome.state.value, *(f"{count:,}" for count in counts)]
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     problems = [outcome.error for outcome in night.outcomes if outcome.error]
-    problems += night.pair_errors
+    problems += night.other_errors
     problems += [f"check {c.name} ({c.severity}, {c.count} rows): {c.reason}" for c in night.checks]
     return "\n".join([*lines, "", *(f"- {_cell(problem)}" for problem in problems)])
 

@@ -43,6 +43,7 @@ _ENCODINGS = {
 """Columns that go up in small steps, or share their beginnings."""
 
 _RANGED = {
+    "date",
     "line_no",
     "ts",
     "ts_utc",

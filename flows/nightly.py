@@ -102,9 +102,14 @@ def _each_a_task(
         persist_result=False,
     )
     futures: list[PrefectFuture[Result]] = [
-        work.with_options(task_run_name=f"{name} {item}").submit(item) for item in items
+        work.with_options(task_run_name=_literally(f"{name} {item}")).submit(item) for item in items
     ]
     return [future.result(raise_on_failure=False) for future in futures]
+
+
+def _literally(name: str) -> str:
+    # Prefect takes a name for a template, and a host may be called anything.
+    return name.replace("{", "{{").replace("}", "}}")
 
 
 def _may_succeed_later(_task: object, _run: object, state: State[Any]) -> bool:

@@ -183,12 +183,17 @@ def run(request: Request, each: Each, watch: Watch) -> Night:
     zone = zone_named(request.zone) if request.zone else None
     survey = discover(request.source, request.host, request.since, request.until)
     lake = Lake.at(request.lake)
+    hosts = {day.host for day in survey.days}
+
+    def zone_of(entry: Entry) -> ZoneInfo:
+        return zone if zone and entry.host in hosts else zone_named(entry.zone)
+
     with lake.lock(wait=request.wait):
-        ledger = read_ledger(lake, {day.host for day in survey.days})
+        ledger = read_ledger(lake, hosts | _hosts(lake))
         outcomes = _ingest(request, survey.days, lake, ledger, zone, each, watch)
-        outcomes += _replay(lake, ledger, zone, each)
+        outcomes += _replay(lake, ledger, zone_of, each)
         outcomes += map(_refused, survey.refused)
-        return _finish(lake, ledger, outcomes, each, started, all_anew=request.force)
+        return _finish(lake, ledger, outcomes, each, started, anew=hosts if request.force else ())
 
 
 def replay(where: str, zone_name: str | None, each: Each) -> Night:
@@ -201,8 +206,13 @@ def replay(where: str, zone_name: str | None, each: Each) -> Night:
     zone = zone_named(zone_name) if zone_name else None
     lake = Lake.at(where, must_exist=True)
     with lake.lock():
-        ledger = read_ledger(lake, {key.host for key in lake.keys(TableName.EVENTS)})
-        return _finish(lake, ledger, _replay(lake, ledger, zone, each), each, started)
+        ledger = read_ledger(lake, _hosts(lake))
+        replayed = _replay(lake, ledger, lambda entry: zone or zone_named(entry.zone), each)
+        return _finish(lake, ledger, replayed, each, started)
+
+
+def _hosts(lake: Lake) -> set[str]:
+    return {key.host for key in lake.keys(TableName.EVENTS)}
 
 
 def _finish(
@@ -212,14 +222,17 @@ def _finish(
     each: Each,
     started: float,
     *,
-    all_anew: bool = False,
+    anew: Collection[str] = (),
 ) -> Night:
-    """What comes after the events: pairs, where they are not what follows from these, and so on."""
+    """What comes after the events: pairs, where they are not what follows from these, and so on.
+
+    Pairs of the hosts in `anew` are made again in any case.
+    """
     stale = [
         key
         for host, entries in ledger.items()
         for key in (Key(host, day) for day in sorted(entries))
-        if all_anew or lake.inputs(key) != expected_inputs(key, entries)
+        if host in anew or lake.inputs(key) != expected_inputs(key, entries)
     ]
 
     def pair(key: Key) -> None:
@@ -304,26 +317,27 @@ def _ingest(
     return [outcomes[day] for day in days]
 
 
-def _replay(lake: Lake, ledger: Ledger, zone: ZoneInfo | None, each: Each) -> list[Outcome]:
+def _replay(
+    lake: Lake, ledger: Ledger, zone_of: Callable[[Entry], ZoneInfo], each: Each
+) -> list[Outcome]:
     """Read anew what would be read differently today and has no source any more."""
 
     def replay(entry: Entry) -> Entry:
-        return replay_events(lake, entry, zone or zone_named(entry.zone))
+        return replay_events(lake, entry, zone_of(entry))
 
     outdated = [
         entry
         for entries in ledger.values()
         for entry in entries.values()
-        if not entry.is_read_as_today(zone or zone_named(entry.zone))
+        if not entry.is_read_as_today(zone_of(entry))
     ]
     outcomes = []
     for entry, result in zip(outdated, each("replay", replay, outdated), strict=True):
-        name = str(Key(entry.host, entry.date))
         if isinstance(result, Entry):
             ledger[entry.host][entry.date] = result
-            outcomes.append(Outcome(name, State.REPLAYED, result))
+            outcomes.append(Outcome(str(entry), State.REPLAYED, result))
         else:
-            outcomes.append(Outcome(name, State.FAILED, entry, _reason(result)))
+            outcomes.append(Outcome(str(entry), State.FAILED, entry, _reason(result)))
     return outcomes
 
 

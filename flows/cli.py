@@ -155,7 +155,7 @@ def sql(
         raise AcceptlakeError(f"unknown format {form!r}: choose table, csv, json or parquet")
     statement = sys.stdin.read() if query == "-" else query
     source = Lake.at(lake, must_exist=True)
-    with _output(output) as target:
+    with _output(output, is_text=form != queries.Format.PARQUET) as target:
         queries.query(source, statement, target, queries.Format(form), for_spreadsheet=spreadsheet)
 
 
@@ -169,9 +169,9 @@ def export_log(
     from flows.export import export_log
     from flows.lake import Key, Lake
 
-    for piece in export_log(Lake.at(lake, must_exist=True), Key(host, day.date())):
-        sys.stdout.buffer.write(piece)
-    sys.stdout.buffer.flush()
+    with _output(None, is_text=False) as target:
+        for piece in export_log(Lake.at(lake, must_exist=True), Key(host, day.date())):
+            target.write(piece)
 
 
 @app.command()
@@ -195,9 +195,11 @@ def verify(
 
 
 @contextmanager
-def _output(path: Path | None) -> Iterator[BinaryIO]:
+def _output(path: Path | None, *, is_text: bool) -> Iterator[BinaryIO]:
     """Stdout, or a file that appears when it is complete."""
     if path is None:
+        if not is_text and sys.stdout.isatty():  # which would obey what clients sent
+            raise AcceptlakeError("this is not for a terminal; write it to a file: … > FILE")
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return

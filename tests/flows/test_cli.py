@@ -120,6 +120,27 @@ def test_a_log_goes_out_as_it_came_in(mail: Path, lake: Path) -> None:
     assert exported == (mail / "acceptlog/MX1/260530.log").read_bytes()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["export-log", "--host", "MX1", "--date", "2026-05-30"],
+        ["sql", "select 1", "--format", "parquet"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_is_no_text_goes_to_no_terminal(words: list[str], lake: Path) -> None:
+    ours, terminal = os.openpty()
+    with os.fdopen(ours, "rb", buffering=0), os.fdopen(terminal, "wb") as stdout:
+        done = subprocess.run(
+            [sys.executable, "-c", "from flows.cli import main; main()", *words, "--lake", lake],
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("acceptlake: this is not for a terminal")
+
+
 def test_verify_proves_every_partition(mail: Path, lake: Path) -> None:
     proof = acceptlake("verify", mail, "--lake", lake)
     assert proof.returncode == 0

@@ -6,6 +6,7 @@ and mistakes must answer at once.
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -244,9 +245,9 @@ def prune(
     """Delete source logs that the lake gives back byte for byte."""
     from flows import prune as pruning
 
-    if not older_than.removesuffix("d").isdecimal():
+    if (days := re.fullmatch(r"(\d{1,5})d?", older_than)) is None:
         raise AcceptlakeError(f"cannot read the age {older_than!r}; write days, such as 400d")
-    age = timedelta(days=int(older_than.removesuffix("d")))
+    age = timedelta(days=int(days[1]))
     found = kept = 0
     for finding in pruning.prune(source, host, lake, age, delete=delete):
         found += 1

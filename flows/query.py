@@ -57,7 +57,8 @@ _ACTING = {
 
 Batch = TypeVar("Batch", bound=Sized)
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Also the wide ones, which some spreadsheets take for the same.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 class Format(StrEnum):
@@ -186,8 +187,7 @@ def _write_csv(
     columns: Sequence[str], rows: Iterator[tuple[Any, ...]], text: TextIO, *, for_spreadsheet: bool
 ) -> None:
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
+    for row in chain([columns], rows):  # a PIVOT makes columns of what clients sent
         cells = [_plain(value) for value in row]
         if text.isatty():  # a file gets the text as it is
             cells = [_shown(cell) if isinstance(cell, str) else cell for cell in cells]

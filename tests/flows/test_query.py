@@ -155,6 +155,9 @@ def test_formulas_are_disarmed_on_request(lake: Lake) -> None:
     sql = "select '=1+1' as a, '-2' as b, -2 as c, 'plain' as d"
     assert ask(lake, sql).splitlines()[1] == b"=1+1,-2,-2,plain"
     assert ask(lake, sql, for_spreadsheet=True).splitlines()[1] == b"'=1+1,'-2,-2,plain"
+    for start in "=+-@\uff1d\uff0b\uff0d\uff20":
+        sql = f"select '{start}1' as \"{start}2\""
+        assert ask(lake, sql, for_spreadsheet=True).decode() == f"'{start}2\n'{start}1\n"
 
 
 def test_json_is_one_array(lake: Lake) -> None:

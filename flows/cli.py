@@ -6,6 +6,7 @@ and mistakes must answer at once.
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -155,7 +156,7 @@ def sql(
         raise AcceptlakeError(f"unknown format {form!r}: choose table, csv, json or parquet")
     statement = sys.stdin.read() if query == "-" else query
     source = Lake.at(lake, must_exist=True)
-    with _output(output) as target:
+    with _output(output, is_text=form != queries.Format.PARQUET) as target:
         queries.query(source, statement, target, queries.Format(form), for_spreadsheet=spreadsheet)
 
 
@@ -169,9 +170,9 @@ def export_log(
     from flows.export import export_log
     from flows.lake import Key, Lake
 
-    for piece in export_log(Lake.at(lake, must_exist=True), Key(host, day.date())):
-        sys.stdout.buffer.write(piece)
-    sys.stdout.buffer.flush()
+    with _output(None, is_text=False) as target:
+        for piece in export_log(Lake.at(lake, must_exist=True), Key(host, day.date())):
+            target.write(piece)
 
 
 @app.command()
@@ -195,9 +196,11 @@ def verify(
 
 
 @contextmanager
-def _output(path: Path | None) -> Iterator[BinaryIO]:
+def _output(path: Path | None, *, is_text: bool) -> Iterator[BinaryIO]:
     """Stdout, or a file that appears when it is complete."""
     if path is None:
+        if not is_text and sys.stdout.isatty():  # which would obey what clients sent
+            raise AcceptlakeError("this is not for a terminal; write it to a file: … > FILE")
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
@@ -242,9 +245,9 @@ def prune(
     """Delete source logs that the lake gives back byte for byte."""
     from flows import prune as pruning
 
-    if not older_than.removesuffix("d").isdecimal():
+    if (days := re.fullmatch(r"(\d{1,5})d?", older_than)) is None:
         raise AcceptlakeError(f"cannot read the age {older_than!r}; write days, such as 400d")
-    age = timedelta(days=int(older_than.removesuffix("d")))
+    age = timedelta(days=int(days[1]))
     found = kept = 0
     for finding in pruning.prune(source, host, lake, age, delete=delete):
         found += 1

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from flows.discover import LogDay, LogFile
+from flows.errors import printable
 from transforms import grammar
 from transforms.grammar import Dialect, decode_text
 from transforms.sessions import Stretch
@@ -33,6 +34,9 @@ class Origin:
     source_bytes: int
     """Size of the log file on disk, perhaps compressed."""
     source_mtime_ns: int
+
+    def __str__(self) -> str:
+        return f"{printable(self.host)} {self.date}"
 
     @classmethod
     def of(cls, day: LogDay, file: LogFile) -> "Origin":

@@ -5,7 +5,7 @@ Prefect flow makes every step a task (`flows.nightly`), `--direct` uses plain th
 """
 
 import errno
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -185,12 +185,17 @@ def run(request: Request, each: Each, watch: Watch) -> Night:
     zone = zone_named(request.zone) if request.zone else None
     survey = discover(request.source, request.host, request.since, request.until)
     lake = Lake.at(request.lake)
+    hosts = {day.host for day in survey.days}
+
+    def zone_of(entry: Entry) -> ZoneInfo:
+        return zone if zone and entry.host in hosts else zone_named(entry.zone)
+
     with lake.lock(wait=request.wait):
-        ledger = read_ledger(lake, {day.host for day in survey.days})
+        ledger = read_ledger(lake, hosts | _hosts(lake))
         outcomes = _ingest(request, survey.days, lake, ledger, zone, each, watch)
-        outcomes += _replay(lake, ledger, zone, each)
+        outcomes += _replay(lake, ledger, zone_of, each)
         outcomes += map(_refused, survey.refused)
-        return _finish(lake, ledger, outcomes, each, started, all_anew=request.force)
+        return _finish(lake, ledger, outcomes, each, started, anew=hosts if request.force else ())
 
 
 def replay(where: str, zone_name: str | None, each: Each) -> Night:
@@ -203,8 +208,13 @@ def replay(where: str, zone_name: str | None, each: Each) -> Night:
     zone = zone_named(zone_name) if zone_name else None
     lake = Lake.at(where, must_exist=True)
     with lake.lock():
-        ledger = read_ledger(lake, {key.host for key in lake.keys(TableName.EVENTS)})
-        return _finish(lake, ledger, _replay(lake, ledger, zone, each), each, started)
+        ledger = read_ledger(lake, _hosts(lake))
+        replayed = _replay(lake, ledger, lambda entry: zone or zone_named(entry.zone), each)
+        return _finish(lake, ledger, replayed, each, started)
+
+
+def _hosts(lake: Lake) -> set[str]:
+    return {key.host for key in lake.keys(TableName.EVENTS)}
 
 
 def _finish(
@@ -214,63 +224,79 @@ def _finish(
     each: Each,
     started: float,
     *,
-    all_anew: bool = False,
+    anew: Collection[str] = (),
 ) -> Night:
-    """What comes after the events: pairs, where they are not what follows from these, and so on."""
-    inputs = {key: lake.inputs(key) for key in _keys(ledger)}
+    """What comes after the events; what is derived of the hosts in `anew` is made in any case."""
+    inputs, paired, pair_errors = _pair(lake, ledger, each, anew)
+    summary_errors = _summarize(lake, inputs, each, anew)
+    checks, check_errors = _check(lake)
+    return Night(
+        outcomes=tuple(outcomes),
+        paired=paired,
+        other_errors=(*pair_errors, *summary_errors, *check_errors),
+        checks=checks,
+        seconds=monotonic() - started,
+    )
+
+
+def _pair(
+    lake: Lake, ledger: Ledger, each: Each, anew: Collection[str]
+) -> tuple[dict[Key, str], int, list[str]]:
+    """Pair the days whose derived tables are not what follows from the events.
+
+    Returns:
+        Of every day that has derived tables, what these follow from; how many were made; and what
+        went wrong.
+    """
+    keys = [Key(host, day) for host, entries in ledger.items() for day in sorted(entries)]
+    inputs = {key: known for key in keys if (known := lake.inputs(key)) is not None}
     stale = [
         key
-        for key, known in inputs.items()
-        if all_anew or known != expected_inputs(key, ledger[key.host])
+        for key in keys
+        if key.host in anew or inputs.get(key) != expected_inputs(key, ledger[key.host])
     ]
 
     def pair(key: Key) -> str:
         return ingest_pairs(lake, key, ledger[key.host])
 
-    paired = each("pair", pair, stale)
-    inputs |= {key: made for key, made in zip(stale, paired, strict=True) if isinstance(made, str)}
-    years = _years(inputs)
-    outdated = [
-        year for year, of_year in years.items() if all_anew or not are_current(lake, year, of_year)
+    results = dict(zip(stale, each("pair", pair, stale), strict=True))
+    made = {key: result for key, result in results.items() if isinstance(result, str)}
+    return inputs | made, len(made), _errors(results)
+
+
+def _summarize(
+    lake: Lake, inputs: Mapping[Key, str], each: Each, anew: Collection[str]
+) -> list[str]:
+    """Bring the summaries of all years up to date; say what went wrong."""
+    years: dict[Year, dict[date, str]] = {}
+    for key, made_from in inputs.items():
+        years.setdefault(Year(key.host, key.date.year), {})[key.date] = made_from
+    stale = [
+        year for year in years if year.host in anew or not are_current(lake, year, years[year])
     ]
 
     def summarize_year(year: Year) -> None:
-        summarize(lake, year, years[year], all_anew=all_anew)
+        summarize(lake, year, years[year], all_anew=year.host in anew)
 
-    summarized = each("summarize", summarize_year, outdated)
-    unchecked: tuple[str, ...] = ()
+    return _errors(dict(zip(stale, each("summarize", summarize_year, stale), strict=True)))
+
+
+def _errors(results: Mapping[Item, object]) -> list[str]:
+    return [
+        f"{item}: {_reason(result)}"
+        for item, result in results.items()
+        if isinstance(result, Exception)
+    ]
+
+
+def _check(lake: Lake) -> tuple[tuple[catalog.CheckResult, ...], list[str]]:
+    """Refresh the catalog; return the checks that find something, and why if they cannot be run."""
     try:
         catalog.refresh(lake)
         checks = catalog.check(lake)
     except (duckdb.Error, ReplacedError, OSError) as error:
-        checks, unchecked = [], tuple(lake.damaged()) or (f"the checks: {_reason(error)}",)
-    return Night(
-        outcomes=tuple(outcomes),
-        paired=sum(isinstance(result, str) for result in paired),
-        other_errors=tuple(
-            f"{key}: {_reason(result)}"
-            for key, result in zip([*stale, *outdated], [*paired, *summarized], strict=True)
-            if isinstance(result, Exception)
-        )
-        + unchecked,
-        checks=tuple(check for check in checks if check.count),
-        seconds=monotonic() - started,
-    )
-
-
-def _keys(ledger: Ledger) -> Iterator[Key]:
-    for host, entries in ledger.items():
-        for day in sorted(entries):
-            yield Key(host, day)
-
-
-def _years(inputs: Mapping[Key, str | None]) -> dict[Year, dict[date, str]]:
-    """What the counts that are there follow from, by host and year."""
-    years: dict[Year, dict[date, str]] = {}
-    for key, text in inputs.items():
-        if text is not None:
-            years.setdefault(Year(key.host, key.date.year), {})[key.date] = text
-    return years
+        return (), list(lake.damaged()) or [f"the checks: {_reason(error)}"]
+    return tuple(check for check in checks if check.count), []
 
 
 def _ingest(
@@ -331,26 +357,27 @@ def _ingest(
     return [outcomes[day] for day in days]
 
 
-def _replay(lake: Lake, ledger: Ledger, zone: ZoneInfo | None, each: Each) -> list[Outcome]:
+def _replay(
+    lake: Lake, ledger: Ledger, zone_of: Callable[[Entry], ZoneInfo], each: Each
+) -> list[Outcome]:
     """Read anew what would be read differently today and has no source any more."""
 
     def replay(entry: Entry) -> Entry:
-        return replay_events(lake, entry, zone or zone_named(entry.zone))
+        return replay_events(lake, entry, zone_of(entry))
 
     outdated = [
         entry
         for entries in ledger.values()
         for entry in entries.values()
-        if not entry.is_read_as_today(zone or zone_named(entry.zone))
+        if not entry.is_read_as_today(zone_of(entry))
     ]
     outcomes = []
     for entry, result in zip(outdated, each("replay", replay, outdated), strict=True):
-        name = str(Key(entry.host, entry.date))
         if isinstance(result, Entry):
             ledger[entry.host][entry.date] = result
-            outcomes.append(Outcome(name, State.REPLAYED, result))
+            outcomes.append(Outcome(str(entry), State.REPLAYED, result))
         else:
-            outcomes.append(Outcome(name, State.FAILED, entry, _reason(result)))
+            outcomes.append(Outcome(str(entry), State.FAILED, entry, _reason(result)))
     return outcomes
 
 

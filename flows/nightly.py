@@ -1,8 +1,8 @@
 """The nightly flow: `flows.night.run` with every step a Prefect task.
 
 Deployed by `acceptlake serve` or `prefect.yaml`; `acceptlake ingest` runs it at once. A task is one
-log file or one day to pair: what takes seconds, may be retried by itself, and is worth a row in
-Prefect's UI. Logs that have not changed never become tasks.
+log file, one day to pair or one year to summarize: what may take seconds, may be retried by itself,
+and is worth a row in Prefect's UI. Logs that have not changed never become tasks.
 """
 
 from collections.abc import Callable, Sequence
@@ -102,9 +102,14 @@ def _each_a_task(
         persist_result=False,
     )
     futures: list[PrefectFuture[Result]] = [
-        work.with_options(task_run_name=f"{name} {item}").submit(item) for item in items
+        work.with_options(task_run_name=_literally(f"{name} {item}")).submit(item) for item in items
     ]
     return [future.result(raise_on_failure=False) for future in futures]
+
+
+def _literally(name: str) -> str:
+    # Prefect takes a name for a template, and a host may be called anything.
+    return name.replace("{", "{{").replace("}", "}}")
 
 
 def _may_succeed_later(_task: object, _run: object, state: State[Any]) -> bool:

@@ -1,21 +1,24 @@
 """Deleting source logs, once it is proved that the lake gives them back.
 
-The proof is made for each file at the moment of its deletion: the partition is rendered and both
-are hashed. What was deleted is on record in the lake before it is gone.
+The proof is made for each file at the moment of its deletion: the partition is rendered, and the
+log it gives back must be the one that was ingested and begin with all that the file holds. What was
+deleted is on record in the lake before it is gone.
 """
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 from flows.discover import LogDay, LogFile, discover
 from flows.errors import AcceptlakeError, printable
-from flows.export import reproduces
+from flows.export import export_log
 from flows.ingest import read_log
 from flows.lake import Key, Lake, folder_of
-from flows.ledger import Entry
+from flows.source import Log
 from flows.verify import Finding
+
+_WHERE_DAYS_END_LAST = timezone(timedelta(hours=-12))
 
 
 def prune(
@@ -27,7 +30,7 @@ def prune(
         source: the logs, see `flows.discover`.
         host: server name for logs that lie in no computer folder.
         where: the lake.
-        age: logs of days before this long ago; by the day in their name.
+        age: logs of days that were over this long ago, wherever on earth; by the day in the name.
         delete: without it, nothing is touched.
 
     Yields:
@@ -38,7 +41,8 @@ def prune(
     """
     now = datetime.now(UTC)
     lake = Lake.at(where, must_exist=True)
-    days = discover(source, host, until=now.date() - age).days
+    first_kept = now.astimezone(_WHERE_DAYS_END_LAST).date() - age
+    days = discover(source, host, until=first_kept - timedelta(days=1)).days
     with lake.lock():
         for day in days:
             for file in day.files:
@@ -52,33 +56,35 @@ def _prune(lake: Lake, day: LogDay, file: LogFile, now: datetime | None) -> Find
         entry = lake.entry(key)
         if entry is None:
             return Finding(name, False, "kept: it is not in the lake; ingest it")
-        log = read_log(file, entry.bytes)
-        if log.known_sha256 != entry.sha256 or log.size != entry.bytes:
-            return Finding(name, False, "kept: the lake holds something else; ingest it again")
-        if not reproduces(lake, key):
+        log = read_log(file)
+        held = Log(str(key), export_log(lake, key), log.size)
+        for _ in held.blocks():
+            pass
+        if held.sha256 != entry.sha256:
             return Finding(name, False, "kept: its partition is damaged; ingest it again")
+        if held.known_sha256 != log.sha256:
+            return Finding(name, False, "kept: the lake holds something else; ingest it again")
         if now is None:
             return Finding(name, True, f"would be deleted; {key} gives it back")
         state = file.path.stat()
         if (state.st_size, state.st_mtime_ns) != (file.size, file.mtime_ns):
             return Finding(name, False, "kept: it is being written; try again later")
-        _record(lake, file, entry, now)
+        _record(lake, key, file, log, now)
         file.path.unlink()
     except (AcceptlakeError, OSError) as error:
         return Finding(name, False, f"kept: {error}")
     return Finding(name, True, f"deleted; {key} gives it back")
 
 
-def _record(lake: Lake, file: LogFile, entry: Entry, now: datetime) -> None:
+def _record(lake: Lake, key: Key, file: LogFile, log: Log, now: datetime) -> None:
     record = {
         "path": str(file.path),
-        "host": entry.host,
-        "date": entry.date.isoformat(),
-        "bytes": entry.bytes,
-        "sha256": entry.sha256,
+        "host": key.host,
+        "date": key.date.isoformat(),
+        "bytes": log.size,
+        "sha256": log.sha256,
         "pruned_at": now.isoformat(timespec="seconds"),
     }
-    key = Key(entry.host, entry.date)
     name = f"pruned/{folder_of(key)}/{file.path.name}.json"
     with lake.store.replace(name) as path:
         path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

@@ -1,13 +1,15 @@
 """SQL from the command line: it can read the lake, and nothing else; it can write nowhere.
 
 Two walls stand one behind the other. Only a statement that selects, in all its parts, is run; and
-the connection it runs in may open nothing outside the lake, install nothing, change no setting.
+the connection it runs in may open nothing but the lake, and that only through `flows.reading`,
+which does not write; it may install nothing and change no setting.
 """
 
 import csv
 import io
 import json
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import closing, contextmanager
 from datetime import date, datetime, time, timedelta
@@ -34,7 +36,8 @@ from transforms.grammar import decode_text
 
 _BATCH_ROWS = 10_000
 _WIDE = 1 << 14
-_EXPLAIN = re.compile(r"\s*explain\b(?:\s+analyze\b|\s*\([^()]*\))?", re.IGNORECASE)
+# Words only: a quote or a comment begun here would make something else of what follows.
+_EXPLAIN = re.compile(r"\A\s*explain\b(?:\s+analyze\b|\s*\([\w\s,]*\))?", re.IGNORECASE)
 _ADVICE = "to change or keep anything, open catalog.duckdb in DuckDB yourself"
 _ACTING = {
     "checkpoint",
@@ -54,7 +57,8 @@ _ACTING = {
 
 Batch = TypeVar("Batch", bound=Sized)
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Also the wide ones, which some spreadsheets take for the same.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 class Format(StrEnum):
@@ -82,8 +86,11 @@ def query(
         QueryError: the statement is wrong, or does more than read the lake.
     """
     statement = _only_reading(sql)
-    with catalog.reading(lake) as reader:
-        _confine(reader.connection, lake)
+    with (
+        tempfile.TemporaryDirectory(prefix="acceptlake-") as spill,
+        catalog.reading(lake) as reader,
+    ):
+        _confine(reader.connection, lake, spill)
         try:
             if form is Format.PARQUET:
                 _write_parquet(reader, statement, target)
@@ -111,7 +118,7 @@ def _only_reading(sql: str) -> str:
     with closing(duckdb.connect()) as parser:
         parser.execute(
             "select json_serialize_sql(cast($sql as varchar))",
-            {"sql": _EXPLAIN.sub("", sql, count=1)},
+            {"sql": _EXPLAIN.sub("", sql)},
         )
         tree = json.loads((parser.fetchone() or ("{}",))[0])
     if tree["error"]:
@@ -136,12 +143,17 @@ def _nodes(tree: object) -> Iterator[dict[str, object]]:
         yield from _nodes(child)
 
 
-def _confine(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+def _confine(connection: duckdb.DuckDBPyConnection, lake: Lake, spill: str) -> None:
     connection.execute("set autoinstall_known_extensions = false")
     connection.execute("set autoload_known_extensions = false")
     connection.execute("set python_enable_replacements = false")  # else SQL sees our variables
-    folders = ", ".join(map(catalog.literal, (f"{SCHEME}://", f"{lake.store.root}/")))
-    connection.execute(f"set allowed_directories = [{folders}]")
+    # Where DuckDB puts what memory does not hold it may also read and write for a query, so it must
+    # not be where others have files; of itself it takes `.tmp` in the current folder.
+    connection.execute(f"set temp_directory = {catalog.literal(spill)}")
+    # An object store's address is read through `flows.reading` too; a folder's path is not, and
+    # DuckDB would also write there.
+    roots = [root for root in (f"{SCHEME}://", f"{lake.store.root}/") if "://" in root]
+    connection.execute(f"set allowed_directories = [{', '.join(map(catalog.literal, roots))}]")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
 
@@ -175,8 +187,7 @@ def _write_csv(
     columns: Sequence[str], rows: Iterator[tuple[Any, ...]], text: TextIO, *, for_spreadsheet: bool
 ) -> None:
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
+    for row in chain([columns], rows):  # a PIVOT makes columns of what clients sent
         cells = [_plain(value) for value in row]
         if text.isatty():  # a file gets the text as it is
             cells = [_shown(cell) if isinstance(cell, str) else cell for cell in cells]

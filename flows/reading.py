@@ -62,8 +62,8 @@ class LakeFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec is untyped
 
     def glob(self, path: str, *_: object, **__: object) -> list[str]:
         """The files that match a pattern, by the same scheme."""
-        root, pattern = self._split(path)
         with self.noting():
+            root, pattern = self._split(path)
             if pattern not in self._found:
                 self._found[pattern] = self._store.find(pattern)
             return [root + found for found in self._found[pattern]]

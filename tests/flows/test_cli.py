@@ -1,12 +1,13 @@
 """The command as people and scripts meet it: exit codes, one clear sentence, no traceback."""
 
+import gzip
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,7 @@ def test_some_failed_is_1_and_the_rest_is_there(mail: Path, tmp_path: Path) -> N
         (["export-log", "--lake", "LAKE", "--host", "MX9", "--date", "2026-05-30"], "not in the"),
         (["verify", "--lake", "/no/such/lake"], "is no lake"),
         (["prune", "MAIL", "--lake", "LAKE", "--older-than", "soon"], "cannot read the age 'soon'"),
+        (["prune", "MAIL", "--lake", "LAKE", "--older-than", "999999d"], "cannot read the age"),
         (["simulate", "MAIL"], "exists"),
         (["serve", "MAIL", "--lake", "LAKE", "--cron", "at noon"], "not a cron expression"),
     ],
@@ -118,6 +120,27 @@ def test_a_log_goes_out_as_it_came_in(mail: Path, lake: Path) -> None:
     words = ["--lake", str(lake), "--host", "MX1", "--date", "2026-05-30"]
     exported = subprocess.run([*command, *words], capture_output=True, check=True).stdout
     assert exported == (mail / "acceptlog/MX1/260530.log").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["export-log", "--host", "MX1", "--date", "2026-05-30"],
+        ["sql", "select 1", "--format", "parquet"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_is_no_text_goes_to_no_terminal(words: list[str], lake: Path) -> None:
+    ours, terminal = os.openpty()
+    with os.fdopen(ours, "rb", buffering=0), os.fdopen(terminal, "wb") as stdout:
+        done = subprocess.run(
+            [sys.executable, "-c", "from flows.cli import main; main()", *words, "--lake", lake],
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("acceptlake: this is not for a terminal")
 
 
 def test_verify_proves_every_partition(mail: Path, lake: Path) -> None:
@@ -157,6 +180,36 @@ def test_prune_deletes_only_what_the_lake_gives_back(mail: Path, tmp_path: Path)
     records = list((tmp_path / "lake" / "pruned").rglob("*.json"))
     assert len(records) == 2
     assert acceptlake("verify", *place).returncode == 0
+
+
+def test_prune_deletes_also_the_beginning_of_what_the_lake_gives_back(
+    mail: Path, tmp_path: Path
+) -> None:
+    """A log that was compressed too early; alone it would be taken for one that lost lines."""
+    content = (mail / "acceptlog/MX1/260530.log").read_bytes()
+    folder = tmp_path / "acceptlog" / "MX1"
+    folder.mkdir(parents=True)
+    (folder / "250101.log").write_bytes(content)
+    (folder / "250101.log.gz").write_bytes(gzip.compress(content[:1000]))
+    place = ("--lake", tmp_path / "lake")
+    acceptlake("ingest", tmp_path, *place, "--direct")
+    done = acceptlake("prune", tmp_path, *place, "--older-than", "30d", "--delete")
+    assert done.returncode == 0, done.stderr
+    assert list(folder.iterdir()) == []
+    records = sorted((tmp_path / "lake" / "pruned").rglob("*.json"))
+    assert [json.loads(record.read_text())["bytes"] for record in records] == [1000, len(content)]
+
+
+def test_prune_keeps_the_log_of_a_day_that_is_not_over(mail: Path, tmp_path: Path) -> None:
+    today = datetime.now(UTC).strftime("%y%m%d")
+    log = tmp_path / "acceptlog" / "MX1" / f"{today}.log"
+    log.parent.mkdir(parents=True)
+    log.write_bytes((mail / "acceptlog/MX1/260530.log").read_bytes())
+    place = ("--lake", tmp_path / "lake")
+    acceptlake("ingest", tmp_path, *place, "--direct")
+    done = acceptlake("prune", tmp_path, *place, "--older-than", "0d", "--delete")
+    assert "nothing to delete" in done.stdout
+    assert log.exists()
 
 
 def test_check_and_views_have_something_to_say(lake: Path) -> None:

@@ -129,6 +129,24 @@ def test_a_better_parser_reads_the_log_again_or_else_the_lake(
     assert run(source, tmp_path / "lake").count(State.UNCHANGED) == 4
 
 
+def test_a_host_whose_logs_are_all_gone_is_read_again_in_its_own_zone(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = source / "acceptlog" / "MX2"
+    shutil.copytree(source / "acceptlog" / "MX1", gone)
+    run(source, tmp_path / "lake", zone="Europe/Berlin")
+    shutil.rmtree(gone)
+    monkeypatch.setattr(grammar, "VERSION", grammar.VERSION + 1)
+    made = run(source, tmp_path / "lake", zone="Asia/Tokyo")
+    assert (made.count(State.INGESTED), made.count(State.REPLAYED)) == (5, 5)
+    lake = Lake.at(str(tmp_path / "lake"))
+    entries = [lake.entry(key) for key in lake.keys(TableName.EVENTS)]
+    assert {(entry.host, entry.zone, entry.parser_version) for entry in entries if entry} == {
+        ("MX1", "Asia/Tokyo", grammar.VERSION),
+        ("MX2", "Europe/Berlin", grammar.VERSION),
+    }
+
+
 def test_replay_in_another_zone_moves_ts_utc_and_nothing_else(source: Path, tmp_path: Path) -> None:
     run(source, tmp_path / "lake")
     before = contents(tmp_path / "lake")

@@ -1,6 +1,7 @@
 """The flow on a real Prefect server: its runs, its retries, its artifact, its end."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from flows.night import Request, State, Unwatched
 from flows.nightly import nightly, run_as_flow
 from flows.prefect_server import prefect_api
 from flows.simulate import Edition, Plan, simulate
+from transforms import grammar
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +48,35 @@ def test_a_night_is_a_flow_run_with_a_task_for_each_log(mail: Path, tmp_path: Pa
         artifact = client.read_artifacts(artifact_filter=wanted, limit=1)[0]
     assert {"ingest MX1 2026-05-30", "pair MX1 2026-05-31"} <= names
     assert "| MX1 2026-05-30 | ingested |" in str(artifact.data)
+
+
+def test_tasks_are_named_after_hosts_whatever_these_are_called(
+    mail: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prefect takes a name for a template; such a one would fail, or look into what is at work."""
+    for host in ("{a,b}", "{item.__class__}", "}"):
+        folder = tmp_path / "acceptlog" / host
+        folder.mkdir(parents=True)
+        (folder / "260530.log").write_bytes((mail / "acceptlog/MX1/260530.log").read_bytes())
+
+    def names_of_tasks() -> set[str]:
+        state = nightly(source=str(tmp_path), lake=str(tmp_path / "lake"), return_state=True)
+        assert state.is_completed()
+        with get_client(sync_client=True) as client:
+            tasks = client.read_task_runs(sort="EXPECTED_START_TIME_DESC")
+        return {run.name for run in tasks if run.flow_run_id == state.state_details.flow_run_id}
+
+    days = {"{a,b} 2026-05-30", "{item.__class__} 2026-05-30", "} 2026-05-30"}
+    derived = {f"pair {day}" for day in days}
+    derived |= {"summarize {a,b} 2026", "summarize {item.__class__} 2026", "summarize } 2026"}
+    assert names_of_tasks() == {f"ingest {day}" for day in days} | derived
+    shutil.rmtree(tmp_path / "acceptlog" / "}")
+    monkeypatch.setattr(grammar, "VERSION", grammar.VERSION + 1)
+    assert names_of_tasks() - derived == {
+        "ingest {a,b} 2026-05-30",
+        "ingest {item.__class__} 2026-05-30",
+        "replay } 2026-05-30",
+    }
 
 
 def test_unchanged_logs_are_no_tasks(mail: Path, tmp_path: Path) -> None:

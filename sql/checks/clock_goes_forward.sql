@@ -7,10 +7,9 @@ with steps as (
         host,
         date,
         line_no,
-        ts,
-        lag(ts) over (partition by host, date order by line_no) as ts_before
-    from events
-    where kind = 'accept'
+        connected_at as ts,
+        lag(connected_at) over (partition by host, date order by line_no) as ts_before
+    from connections
 ),
 
 final as (

@@ -298,6 +298,11 @@ def test_what_only_looks_like_a_log_is_refused_with_its_reason(place: Place) -> 
     said = done.err.decode().splitlines()
     for path, reason in refused.items():
         assert any(str(path) in line and reason in line for line in said), path
+    proof = acceptlake("verify", place.source, "--lake", place.lake)
+    assert proof.code == 1
+    for path, reason in refused.items():
+        assert f"{path}: " in proof.err.decode()
+        assert reason in proof.err.decode()
     assert place.exported() == place.exported(date(2025, 6, 4)) == LOG
     assert len(Lake.at(str(place.lake)).keys(TableName.EVENTS)) == 2
 
@@ -404,7 +409,7 @@ def test_control_characters_never_reach_a_terminal(place: Place) -> None:
     runs.append(acceptlake("ingest", "--direct", place.source, "--lake", f"/dev/null/{evil}"))
     runs.append(acceptlake("ingest", "--direct", place.source, *lake, "--zone", evil))
     runs.append(acceptlake("export-log", *lake, "--host", evil, "--date", "2025-06-01"))
-    assert [run.code for run in runs] == [1, 0, 0, 0, 0, 2, 0, 1, 1, 1, 2, 2, 2, 2]
+    assert [run.code for run in runs] == [1, 0, 0, 0, 0, 2, 1, 1, 1, 1, 2, 2, 2, 2]
     for run in runs:
         assert run.raw_controls == set(), run.text
         assert not run.has_traceback

@@ -19,8 +19,9 @@ from benchmarks.contestants.ours import ZONE
 from benchmarks.harness import DATA, say
 from flows import catalog
 from flows.ingest import CORES
-from flows.lake import SCHEMAS, Key, Lake, TableName, path_of
+from flows.lake import INPUTS, SCHEMAS, Key, Lake, TableName, Year, path_of
 from flows.night import Request, Unwatched, run, threads
+from flows.summaries import summarize
 from flows.write import write_parquet
 
 _WEEK = 7
@@ -58,10 +59,19 @@ def lake_of(days: int, hosts: int, lines: int) -> Lake:
 
     with ThreadPoolExecutor(CORES) as pool:
         list(pool.map(repeat, keys))
+    _summarize(target)
     catalog.refresh(target)
     shutil.rmtree(week)
     pending.rename(folder)
     return Lake.at(str(folder))
+
+
+def _summarize(lake: Lake) -> None:
+    years: dict[Year, dict[date, str]] = {}
+    for key in lake.keys(TableName.HOURLY_COUNTS):
+        years.setdefault(Year(key.host, key.date.year), {})[key.date] = lake.inputs(key) or ""
+    for year, inputs in years.items():
+        summarize(lake, year, inputs)
 
 
 def _day(number: int) -> date:
@@ -77,7 +87,7 @@ def _copy(base: Lake, table: TableName, key: Key, target: Path, weeks: int) -> N
     def footer() -> dict[str, str]:
         entry = base.entry(key)
         if table is not TableName.EVENTS or entry is None:
-            return {"acceptlake.inputs": f"{key} {weeks} weeks later"}
+            return {INPUTS: f"{key} {weeks} weeks later"}
         span = (entry.span_from, entry.span_to)
         first, last = (None if at is None else at + int(later.total_seconds()) for at in span)
         moved = replace(entry, date=key.date + later, span_from=first, span_to=last)

@@ -2,7 +2,7 @@
 
 The SQL is in the package `sql`, one statement a file, and says of itself what it is:
 
-    -- grain: host, date                 (views and macros) or
+    -- grain: host, date                 (views, macros and summaries) or
     -- severity: warn                    (checks)
     -- What it answers, or why it matters.
     --
@@ -27,13 +27,13 @@ from graphlib import TopologicalSorter
 from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import duckdb
 
 from flows.errors import LakeError, printable
-from flows.lake import CATALOG, SCHEMAS, Lake, TableName
+from flows.lake import CATALOG, SCHEMAS, SUMMARIES, Lake, TableName
 from flows.reading import SCHEME, LakeFiles
 from flows.store import ReplacedError
 
@@ -100,6 +100,18 @@ class Definition:
     columns: tuple[Described, ...]
     sql: str
     """The statement, `$NAME` standing for what `_sources` puts there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How the rows of a view come from the rollup, for `flows.summaries` to keep."""
+
+    name: str
+    """The view's."""
+    grain: tuple[str, ...]
+    """The columns that tell rows apart, but for the host."""
+    sql: str
+    """A query of `hourly_counts` and `days`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +210,9 @@ def define(connection: duckdb.DuckDBPyConnection, root: str, tables: Collection[
     Args:
         connection: any; what it has under these names is replaced.
         root: absolute path or URI of the lake, with `/`, without a final one.
-        tables: those with at least one file. DuckDB cannot type a glob that matches nothing, so
-            the others become empty tables, until their first file is there and this is done again.
+        tables: those, and the summaries, with at least one file. DuckDB cannot type a glob that
+            matches nothing, so the others are empty, until their first file is there and this is
+            done again.
 
     Raises:
         LakeError: no lake can be at that place.
@@ -261,6 +274,12 @@ def checks() -> tuple[Check, ...]:
     """All checks, those that can fail first."""
     read = [_check(file) for file in _sql_files("checks")]
     return tuple(sorted(read, key=lambda each: (each.severity is Severity.WARN, each.name)))
+
+
+@cache
+def summaries() -> tuple[Summary, ...]:
+    """All views whose rows are kept."""
+    return tuple(_summary(file) for file in _sql_files("summaries"))
 
 
 def literal(text: str) -> str:
@@ -355,14 +374,20 @@ def _columns_of_table(name: str) -> tuple[Described, ...]:
     )
 
 
+def _summary(file: Traversable) -> Summary:
+    header, sql = _read(file, "grain")
+    return Summary(file.name.removesuffix(".sql"), tuple(header.first.split(", ")), sql)
+
+
 def _check(file: Traversable) -> Check:
     header, sql = _read(file, "severity")
     name = file.name.removesuffix(".sql")
     return Check(name, Severity(header.first), header.description, sql)
 
 
-def _filled(lake: Lake) -> frozenset[TableName]:
-    return frozenset(table for table in TableName if lake.keys(table))
+def _filled(lake: Lake) -> frozenset[str]:
+    paths = lake.store.find("*/host=*/*/*.parquet")
+    return frozenset(PurePosixPath(path).stem for path in paths)
 
 
 def _statements(root: str, tables: Collection[str]) -> Iterator[str]:
@@ -387,7 +412,7 @@ def _comments(definition: Definition) -> Iterator[str]:
 
 
 def _sources(root: str, tables: Collection[str]) -> dict[str, str]:
-    """What `$NAME` stands for: of each table its rows and its glob, and the events' footers."""
+    """What `$NAME` stands for: the rows of a table or summary, a table's glob and its footers."""
     sources: dict[str, str] = {}
     if (folder := _PARTITION_FOLDER.search(root)) is not None:
         raise LakeError(
@@ -398,16 +423,25 @@ def _sources(root: str, tables: Collection[str]) -> dict[str, str]:
     for table, schema in SCHEMAS.items():
         # The full name at the end keeps files that are still being written out.
         glob = literal(f"{lake}/{table}/host=*/date=*/{table}.parquet")
-        rows = f"read_parquet({glob}, hive_partitioning = true, hive_types = {_HIVE_TYPES})"
+        rows = _read_parquet(glob, "date", "date")
         footers = f"parquet_kv_metadata({glob})"
         if table not in tables:
             rows = _nothing("host", "date", *schema.names)
             footers = _nothing("file_name", "key", "value")
         sources |= {table: rows, f"{table}_glob": glob, f"{table}_footers": footers}
+    kept = {summary.name for summary in summaries()}
+    for view in (each for each in definitions() if each.name in kept):
+        glob = literal(f"{lake}/{SUMMARIES}/host=*/year=*/{view.name}.parquet")
+        rows = _read_parquet(glob, "year", "integer")
+        columns = (column.name for column in view.columns)
+        sources[view.name] = rows if view.name in tables else _nothing(*columns)
     return sources
 
 
-_HIVE_TYPES = "{'host': varchar, 'date': date}"
+def _read_parquet(glob: str, period: str, type: str) -> str:
+    """The rows of partitions by host and a period, whose types are not to be guessed."""
+    types = f"{{'host': varchar, '{period}': {type}}}"
+    return f"read_parquet({glob}, hive_partitioning = true, hive_types = {types})"
 
 
 def _nothing(*columns: str) -> str:

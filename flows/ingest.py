@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from flows.discover import LogDay, LogFile
 from flows.errors import LakeError, ShrunkError, SourceError, printable
 from flows.export import export_log, first_difference
-from flows.lake import Key, Lake, TableName
+from flows.lake import INPUTS, Key, Lake, TableName
 from flows.ledger import Entry, Origin
 from flows.source import BLOCK_BYTES, Log, open_log
 from flows.write import row_groups, write_parquet
@@ -267,13 +267,16 @@ def _reachable(day: date, entries: Mapping[date, Entry]) -> Iterator[date]:
             yield other
 
 
-def ingest_pairs(lake: Lake, key: Key, entries: Mapping[date, Entry]) -> None:
+def ingest_pairs(lake: Lake, key: Key, entries: Mapping[date, Entry]) -> str:
     """Compute and publish what follows from a day's events: verdicts, connections, counts.
 
     Args:
         lake: locked by the caller.
         key: host and day, whose events are in the lake.
         entries: the ledger of that host.
+
+    Returns:
+        What they follow from, see `expected_inputs`.
 
     Raises:
         LakeError: a partition is damaged.
@@ -292,7 +295,7 @@ def ingest_pairs(lake: Lake, key: Key, entries: Mapping[date, Entry]) -> None:
 
     def publish(table: TableName, schema: pa.Schema, rows: Iterator[pa.Table]) -> None:
         with lake.replace(table, key) as path:
-            write_parquet(path, schema, rows, lambda: {"acceptlake.inputs": inputs})
+            write_parquet(path, schema, rows, lambda: {INPUTS: inputs})
 
     def publish_verdicts() -> None:
         rows = map(day.verdict_table, _events(lake, key, VERDICTS))
@@ -307,6 +310,7 @@ def ingest_pairs(lake: Lake, key: Key, entries: Mapping[date, Entry]) -> None:
             published.result()
     # Last: `Lake.inputs` takes it as the sign that all three are there.
     publish(TableName.HOURLY_COUNTS, HOURLY_COUNTS, iter([day.hourly_counts()]))
+    return inputs
 
 
 def _needed(lake: Lake, key: Key, around: Stretch | None) -> pa.Table:

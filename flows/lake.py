@@ -4,6 +4,7 @@ LAKE/events/host=H/date=D/events.parquet                a row per line
 LAKE/verdicts/host=H/date=D/verdicts.parquet            a row per verdict, with its connection
 LAKE/connections/host=H/date=D/connections.parquet      a row per accepted connection
 LAKE/hourly_counts/host=H/date=D/hourly_counts.parquet  what rates and quantiles are made of
+LAKE/summaries/host=H/year=Y/VIEW.parquet               the rows of a daily or hourly view
 LAKE/catalog.duckdb                                     views and macros only
 """
 
@@ -12,7 +13,7 @@ import os
 import re
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -33,9 +34,11 @@ from flows.write import REPEATING
 from transforms.schemas import CONNECTIONS, EVENTS, HOURLY_COUNTS, VERDICTS
 
 CATALOG = "catalog.duckdb"
+SUMMARIES = "summaries"
+INPUTS = "acceptlake.inputs"
+"""Under this key the footer of a derived file says what it was made from."""
 
 _PARTITION = re.compile(r"[^/]+/host=([^/]+)/date=(\d{4}-\d\d-\d\d)/[^/]+")
-_INPUTS = b"acceptlake.inputs"
 # What is special in paths, globs, URLs, or to Windows, and the escape character itself.
 _UNSAFE = re.compile(r"""[\x00-\x1f\x7f"#%&'*+/:;<=>?@\[\\\]^`{|}~ ]|\.$|^_""")
 
@@ -67,15 +70,33 @@ class Key(NamedTuple):
         return f"{printable(self.host)} {self.date}"
 
 
+class Year(NamedTuple):
+    """A year of one host's logs, by their days: what a summary is of."""
+
+    host: str
+    year: int
+
+    def __str__(self) -> str:
+        return f"{printable(self.host)} {self.year}"
+
+
 def path_of(table: TableName, key: Key) -> str:
     """Where a partition lies in the lake."""
     return f"{table}/{folder_of(key)}/{table}.parquet"
 
 
+def path_of_summary(view: str, year: Year) -> str:
+    """Where the rows of a view lie in the lake."""
+    return f"{SUMMARIES}/{_folder_of_host(year.host)}/year={year.year}/{view}.parquet"
+
+
 def folder_of(key: Key) -> str:
     """The folders of a partition as Hive names them, below a table's."""
-    host = _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", key.host)
-    return f"host={host}/date={key.date}"
+    return f"{_folder_of_host(key.host)}/date={key.date}"
+
+
+def _folder_of_host(host: str) -> str:
+    return "host=" + _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +141,7 @@ class Lake:
         Raises:
             LakeError: the file is not one of acceptlake's.
         """
-        footer = self._footer(TableName.EVENTS, key)
+        footer = self.footer(path_of(TableName.EVENTS, key))
         if footer is None:
             return None
         try:
@@ -141,57 +162,72 @@ class Lake:
     def inputs(self, key: Key) -> str | None:
         """What the derived tables of a day were made from; None if they are not all there."""
         # Of the derived tables this one is published last, so where it is the others are.
+        return self.made_from(path_of(TableName.HOURLY_COUNTS, key))
+
+    def made_from(self, path: str) -> str | None:
+        """What a derived file says it was made from; None if it is not there, or damaged."""
         try:
-            footer = self._footer(TableName.HOURLY_COUNTS, key)
+            footer = self.footer(path)
         except LakeError:
-            return None  # damaged; it will be made anew
-        return None if footer is None else footer.get(_INPUTS, b"").decode()
+            return None  # it will be made anew
+        return None if footer is None else footer.get(INPUTS.encode(), b"").decode()
 
     def damaged(self) -> Iterator[str]:
         """What is wrong with which file; reads every one of them."""
-        for table in TableName:
-            for key in self.keys(table):
-                try:
-                    with self.open(table, key) as file:
-                        for group in range(file.num_row_groups):
-                            file.read_row_group(group)
-                except LakeError as error:
-                    yield str(error)
-                except (pa.ArrowException, OSError) as error:
-                    yield _damage(table, key, error)
+        for path in self.store.find("*/host=*/*/*.parquet"):
+            try:
+                with self.read(path) as file:
+                    for group in range(file.num_row_groups):
+                        file.read_row_group(group)
+            except LakeError as error:
+                yield str(error)
+            except (pa.ArrowException, OSError) as error:
+                yield _damage(path, error)
 
-    def _footer(self, table: TableName, key: Key) -> dict[bytes, bytes] | None:
+    def footer(self, path: str) -> dict[bytes, bytes] | None:
+        """The key-value metadata of a Parquet file; None if there is no such file.
+
+        Raises:
+            LakeError: the file is damaged.
+        """
         try:
-            file = self.store.pin(path_of(table, key)).file
+            file = self.store.pin(path).file
         except FileNotFoundError:
             return None
+        # No more than the footer is read, which Parquet's last eight bytes give the size of.
+        size = file.size()
+        length = int.from_bytes(file.read_at(8, max(size - 8, 0))[:4], "little") + 8
+        content = file.read_at(length, max(size - length, 0))
         try:
-            # No more than the footer is read, which Parquet's last eight bytes give the size of.
-            size = file.size()
-            length = int.from_bytes(file.read_at(8, max(size - 8, 0))[:4], "little") + 8
-            content = file.read_at(length, max(size - length, 0))
             return pq.read_metadata(in_memory(content)).metadata or {}
-        except pa.ArrowInvalid as error:
-            raise LakeError(_damage(table, key, error)) from error
+        except (pa.ArrowInvalid, OSError) as error:
+            raise LakeError(_damage(path, error)) from error
 
     def open(self, table: TableName, key: Key, *, encoded: bool = False) -> pq.ParquetFile:
         """Open a partition to read.
 
         Args:
+            table: of it.
+            key: of it.
             encoded: give columns whose values repeat dictionary-encoded.
 
         Raises:
             FileNotFoundError: it is not in the lake.
             LakeError: the file is damaged.
         """
-        path = path_of(table, key)
         repeating = [name for name in SCHEMAS[table].names if encoded and name in REPEATING]
+        return self.read(path_of(table, key), repeating)
+
+    def read(self, path: str, repeating: Sequence[str] = ()) -> pq.ParquetFile:
+        """Open a Parquet file to read, some columns dictionary-encoded. Raises as `open`."""
         source = self.store.open(path)
         try:
             return pq.ParquetFile(source, read_dictionary=repeating)
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowInvalid, OSError) as error:
             source.close()
-            raise LakeError(_damage(table, key, error)) from error
+            if isinstance(error, OSError) and error.errno:
+                raise  # it is the disk's; what Arrow cannot make sense of has no number
+            raise LakeError(_damage(path, error)) from error
 
     def replace(self, table: TableName, key: Key) -> AbstractContextManager[Path]:
         """A context that yields a path to write to, and publishes that if all went well."""
@@ -234,9 +270,8 @@ class Lake:
             lock.release()
 
 
-def _damage(table: TableName, key: Key, error: Exception) -> str:
-    path = path_of(table, key)
-    return f"{key}: {path} is damaged: {error}; ingest the day again with --force"
+def _damage(path: str, error: Exception) -> str:
+    return f"{printable(path)} is damaged: {error}; ingest the host's logs again with --force"
 
 
 def _read_holder(path: Path) -> str:

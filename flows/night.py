@@ -1,11 +1,11 @@
-"""A night's work, whoever runs it: discover, ingest what is new, pair, refresh the catalog, check.
+"""A night's work, whoever runs it: discover, ingest what is new, pair, summarize, check.
 
 `run` is the whole pipeline. How its many equal steps are carried out is left to an `Each`: the
 Prefect flow makes every step a task (`flows.nightly`), `--direct` uses plain threads (`threads`).
 """
 
 import errno
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -23,9 +23,10 @@ from flows import catalog
 from flows.discover import LogDay, Refused, discover
 from flows.errors import AcceptlakeError, LakeError, printable
 from flows.ingest import CORES, expected_inputs, ingest_events, ingest_pairs, replay_events
-from flows.lake import Key, Lake, TableName
+from flows.lake import Key, Lake, TableName, Year
 from flows.ledger import Entry
 from flows.store import ReplacedError
+from flows.summaries import are_current, summarize
 
 DEFAULT_ZONE = "Asia/Tokyo"
 
@@ -97,7 +98,8 @@ class Night:
     outcomes: tuple[Outcome, ...]
     paired: int
     """Days whose verdicts and connections were computed anew."""
-    pair_errors: tuple[str, ...]
+    other_errors: tuple[str, ...]
+    """What went wrong after the events, each in a sentence."""
     checks: tuple[catalog.CheckResult, ...]
     """The checks that found something."""
     seconds: float
@@ -135,7 +137,7 @@ class Night:
     def is_good(self) -> bool:
         """Whether everything is in the lake that should be, and agrees."""
         failed_checks = [check for check in self.checks if check.severity == "fail"]
-        return not (self.count(State.FAILED) or self.pair_errors or failed_checks)
+        return not (self.count(State.FAILED) or self.other_errors or failed_checks)
 
 
 class Each(Protocol):
@@ -224,39 +226,77 @@ def _finish(
     *,
     anew: Collection[str] = (),
 ) -> Night:
-    """What comes after the events: pairs, where they are not what follows from these, and so on.
+    """What comes after the events; what is derived of the hosts in `anew` is made in any case."""
+    inputs, paired, pair_errors = _pair(lake, ledger, each, anew)
+    summary_errors = _summarize(lake, inputs, each, anew)
+    checks, check_errors = _check(lake)
+    return Night(
+        outcomes=tuple(outcomes),
+        paired=paired,
+        other_errors=(*pair_errors, *summary_errors, *check_errors),
+        checks=checks,
+        seconds=monotonic() - started,
+    )
 
-    Pairs of the hosts in `anew` are made again in any case.
+
+def _pair(
+    lake: Lake, ledger: Ledger, each: Each, anew: Collection[str]
+) -> tuple[dict[Key, str], int, list[str]]:
+    """Pair the days whose derived tables are not what follows from the events.
+
+    Returns:
+        Of every day that has derived tables, what these follow from; how many were made; and what
+        went wrong.
     """
+    keys = [Key(host, day) for host, entries in ledger.items() for day in sorted(entries)]
+    inputs = {key: known for key in keys if (known := lake.inputs(key)) is not None}
     stale = [
         key
-        for host, entries in ledger.items()
-        for key in (Key(host, day) for day in sorted(entries))
-        if host in anew or lake.inputs(key) != expected_inputs(key, entries)
+        for key in keys
+        if key.host in anew or inputs.get(key) != expected_inputs(key, ledger[key.host])
     ]
 
-    def pair(key: Key) -> None:
-        ingest_pairs(lake, key, ledger[key.host])
+    def pair(key: Key) -> str:
+        return ingest_pairs(lake, key, ledger[key.host])
 
-    paired = each("pair", pair, stale)
-    unchecked: tuple[str, ...] = ()
+    results = dict(zip(stale, each("pair", pair, stale), strict=True))
+    made = {key: result for key, result in results.items() if isinstance(result, str)}
+    return inputs | made, len(made), _errors(results)
+
+
+def _summarize(
+    lake: Lake, inputs: Mapping[Key, str], each: Each, anew: Collection[str]
+) -> list[str]:
+    """Bring the summaries of all years up to date; say what went wrong."""
+    years: dict[Year, dict[date, str]] = {}
+    for key, made_from in inputs.items():
+        years.setdefault(Year(key.host, key.date.year), {})[key.date] = made_from
+    stale = [
+        year for year in years if year.host in anew or not are_current(lake, year, years[year])
+    ]
+
+    def summarize_year(year: Year) -> None:
+        summarize(lake, year, years[year], all_anew=year.host in anew)
+
+    return _errors(dict(zip(stale, each("summarize", summarize_year, stale), strict=True)))
+
+
+def _errors(results: Mapping[Item, object]) -> list[str]:
+    return [
+        f"{item}: {_reason(result)}"
+        for item, result in results.items()
+        if isinstance(result, Exception)
+    ]
+
+
+def _check(lake: Lake) -> tuple[tuple[catalog.CheckResult, ...], list[str]]:
+    """Refresh the catalog; return the checks that find something, and why if they cannot be run."""
     try:
         catalog.refresh(lake)
         checks = catalog.check(lake)
     except (duckdb.Error, ReplacedError, OSError) as error:
-        checks, unchecked = [], tuple(lake.damaged()) or (f"the checks: {_reason(error)}",)
-    return Night(
-        outcomes=tuple(outcomes),
-        paired=sum(result is None for result in paired),
-        pair_errors=tuple(
-            f"{key}: {_reason(result)}"
-            for key, result in zip(stale, paired, strict=True)
-            if isinstance(result, Exception)
-        )
-        + unchecked,
-        checks=tuple(check for check in checks if check.count),
-        seconds=monotonic() - started,
-    )
+        return (), list(lake.damaged()) or [f"the checks: {_reason(error)}"]
+    return tuple(check for check in checks if check.count), []
 
 
 def _ingest(

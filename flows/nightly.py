@@ -1,8 +1,8 @@
 """The nightly flow: `flows.night.run` with every step a Prefect task.
 
 Deployed by `acceptlake serve` or `prefect.yaml`; `acceptlake ingest` runs it at once. A task is one
-log file or one day to pair: what takes seconds, may be retried by itself, and is worth a row in
-Prefect's UI. Logs that have not changed never become tasks.
+log file, one day to pair or one year to summarize: what may take seconds, may be retried by itself,
+and is worth a row in Prefect's UI. Logs that have not changed never become tasks.
 """
 
 from collections.abc import Callable, Sequence
@@ -134,7 +134,7 @@ def to_markdown(night: Night) -> str:
         cells = [outcome.name, outcome.state.value, *(f"{count:,}" for count in counts)]
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     problems = [outcome.error for outcome in night.outcomes if outcome.error]
-    problems += night.pair_errors
+    problems += night.other_errors
     problems += [f"check {c.name} ({c.severity}, {c.count} rows): {c.reason}" for c in night.checks]
     return "\n".join([*lines, "", *(f"- {_cell(problem)}" for problem in problems)])
 

@@ -124,8 +124,8 @@ def show_night(night: Night, *, table: bool) -> None:
     for outcome in night.outcomes:
         if outcome.error:
             errors.print(f"failed: {printable(outcome.error)}", style="red", markup=False)
-    for error in night.pair_errors:
-        errors.print(f"failed to pair: {printable(error)}", style="red", markup=False)
+    for error in night.other_errors:
+        errors.print(f"failed: {printable(error)}", style="red", markup=False)
     for check in night.checks:
         errors.print(
             f"check {check.name}: {check.count:,} rows, {check.severity}: {check.reason}",

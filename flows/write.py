@@ -45,6 +45,7 @@ _ENCODINGS = {
 """Columns that go up in small steps, or share their beginnings."""
 
 _RANGED = {
+    "date",
     "line_no",
     "ts",
     "ts_utc",

@@ -18,58 +18,18 @@
 -- connection_acceptance_rate: Connections with at least one accepted message /
 --   answered_connections. Null = none was answered.
 create or replace view acceptance_rate_hourly as
-with hours as (
-    select host, date, cast(hour as integer) as hour
-    from partitions
-    cross join range(24) as clock (hour)
-    where table_name = 'hourly_counts'
-),
-
-classes as (
-    select host, date, hour, subject, class, sum(n) as n
-    from hourly_counts
-    group by host, date, hour, subject, class
-),
-
-counted as (
-    select
-        host,
-        date,
-        hour,
-        sum(n) filter (where subject = 'connection') as connections,
-        sum(n) filter (
-            where subject = 'connection' and class <> 'no_verdict'
-        ) as answered_connections,
-        sum(n) filter (
-            where subject = 'connection' and class in ('accepted', 'mixed')
-        ) as accepted_connections,
-        sum(n) filter (where subject = 'verdict') as verdicts,
-        sum(n) filter (where subject = 'verdict' and class = 'accepted') as accepted,
-        sum(n) filter (where subject = 'verdict' and starts_with(class, 'rejected_')) as rejected,
-        sum(n) filter (where subject = 'verdict' and class = 'timeout') as timed_out
-    from classes
-    group by host, date, hour
-),
-
-final as (
-    select
-        host,
-        date,
-        hour,
-        cast(coalesce(connections, 0) as bigint) as connections,
-        cast(coalesce(answered_connections, 0) as bigint) as answered_connections,
-        cast(coalesce(verdicts, 0) as bigint) as verdicts,
-        cast(coalesce(accepted, 0) as bigint) as accepted,
-        cast(coalesce(rejected, 0) as bigint) as rejected,
-        cast(coalesce(timed_out, 0) as bigint) as timed_out,
-        cast(
-            coalesce(connections, 0) - coalesce(answered_connections, 0) as bigint
-        ) as no_verdict_connections,
-        cast(coalesce(accepted, 0) as double) / nullif(verdicts, 0) as verdict_acceptance_rate,
-        cast(coalesce(accepted_connections, 0) as double)
-            / nullif(answered_connections, 0) as connection_acceptance_rate
-    from hours
-    left join counted using (host, date, hour)
-)
-
-select * from final order by host, date, hour;
+select
+    cast(host as varchar) as host,
+    cast(date as date) as date,
+    cast(hour as integer) as hour,
+    cast(connections as bigint) as connections,
+    cast(answered_connections as bigint) as answered_connections,
+    cast(verdicts as bigint) as verdicts,
+    cast(accepted as bigint) as accepted,
+    cast(rejected as bigint) as rejected,
+    cast(timed_out as bigint) as timed_out,
+    cast(no_verdict_connections as bigint) as no_verdict_connections,
+    cast(verdict_acceptance_rate as double) as verdict_acceptance_rate,
+    cast(connection_acceptance_rate as double) as connection_acceptance_rate
+from $acceptance_rate_hourly
+order by host, date, hour;

@@ -19,50 +19,18 @@
 -- sure_pairs: Of the pairs, those without a rival (pairing `only`).
 -- p95_sure_s: 95th percentile of these. Null = there are none.
 create or replace view connection_to_verdict_latency as
-with latencies as (
-    select
-        host,
-        date,
-        class as verdict,
-        latency_s,
-        sum(n) as n,
-        coalesce(sum(n) filter (where pairing = 'only'), 0) as n_sure
-    from hourly_counts
-    where subject = 'verdict' and pairing in ('only', 'nearest')
-    group by host, date, class, latency_s
-),
-
-ranked as (
-    select
-        *,
-        sum(n) over up_to_here as n_up_to_here,
-        sum(n) over everywhere as n_everywhere,
-        sum(n_sure) over up_to_here as n_sure_up_to_here,
-        sum(n_sure) over everywhere as n_sure_everywhere
-    from latencies
-    window
-        everywhere as (partition by host, date, verdict),
-        up_to_here as (partition by host, date, verdict order by latency_s)
-),
-
-final as (
-    select
-        host,
-        date,
-        verdict,
-        cast(sum(n) as bigint) as pairs,
-        cast(sum(n * latency_s) as double) / sum(n) as avg_s,
-        min(latency_s) filter (where 100 * n_up_to_here >= 50 * n_everywhere) as p50_s,
-        min(latency_s) filter (where 100 * n_up_to_here >= 90 * n_everywhere) as p90_s,
-        min(latency_s) filter (where 100 * n_up_to_here >= 95 * n_everywhere) as p95_s,
-        min(latency_s) filter (where 100 * n_up_to_here >= 99 * n_everywhere) as p99_s,
-        max(latency_s) as max_s,
-        cast(sum(n_sure) as bigint) as sure_pairs,
-        min(latency_s) filter (
-            where n_sure_everywhere > 0 and 100 * n_sure_up_to_here >= 95 * n_sure_everywhere
-        ) as p95_sure_s
-    from ranked
-    group by host, date, verdict
-)
-
-select * from final order by host, date, verdict;
+select
+    cast(host as varchar) as host,
+    cast(date as date) as date,
+    cast(verdict as varchar) as verdict,
+    cast(pairs as bigint) as pairs,
+    cast(avg_s as double) as avg_s,
+    cast(p50_s as integer) as p50_s,
+    cast(p90_s as integer) as p90_s,
+    cast(p95_s as integer) as p95_s,
+    cast(p99_s as integer) as p99_s,
+    cast(max_s as integer) as max_s,
+    cast(sure_pairs as bigint) as sure_pairs,
+    cast(p95_sure_s as integer) as p95_sure_s
+from $connection_to_verdict_latency
+order by host, date, verdict;

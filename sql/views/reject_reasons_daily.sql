@@ -10,27 +10,11 @@
 -- verdicts: Verdicts of this class; no row without any.
 -- share: verdicts / all rejected verdicts of that host and day.
 create or replace view reject_reasons_daily as
-with reasons as (
-    select host, date, class as verdict, sum(n) as verdicts
-    from hourly_counts
-    where subject = 'verdict' and starts_with(class, 'rejected_')
-    group by host, date, class
-),
-
--- All of a day is what comes up to each reason and what comes from it on, less itself. A sum over
--- the whole partition is the same, but DuckDB 2.0 would open the files of every day for it.
-final as (
-    select
-        host,
-        date,
-        verdict,
-        cast(verdicts as bigint) as verdicts,
-        cast(verdicts as double) / (
-            sum(verdicts) over (partition by host, date order by verdict)
-            + sum(verdicts) over (partition by host, date order by verdict desc)
-            - verdicts
-        ) as share
-    from reasons
-)
-
-select * from final order by host, date, verdict;
+select
+    cast(host as varchar) as host,
+    cast(date as date) as date,
+    cast(verdict as varchar) as verdict,
+    cast(verdicts as bigint) as verdicts,
+    cast(share as double) as share
+from $reject_reasons_daily
+order by host, date, verdict;

@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import duckdb
 import pyarrow as pa
@@ -23,6 +23,18 @@ import pyarrow.parquet as pq
 from flows.simulate import Edition, Plan, simulate
 
 TABLES = ("events", "verdicts", "connections", "hourly_counts")
+SUMMARIES = (
+    "acceptance_rate_daily",
+    "acceptance_rate_hourly",
+    "connection_to_verdict_latency",
+    "connection_to_verdict_latency_hourly",
+    "reject_reasons_daily",
+)
+PLACES = (
+    *(f"{table}/host=*/date=*/{table}.parquet" for table in TABLES),
+    *(f"summaries/host=*/year=*/{view}.parquet" for view in SUMMARIES),
+)
+"""What the views read."""
 CATALOG = "catalog.duckdb"
 LOCK_FILES = {".lock", ".lock.holder"}
 FIRST_DAY = date(2025, 5, 31)
@@ -139,7 +151,7 @@ def partitions(lake: Path) -> dict[str, str]:
     """The Parquet files of a lake, each with a hash of all but the moment of its ingest."""
     return {
         path.relative_to(lake).as_posix(): _digest(path.read_bytes())
-        for path in lake.glob("*/host=*/date=*/*.parquet")
+        for path in lake.glob("*/host=*/*/*.parquet")
     }
 
 
@@ -149,7 +161,7 @@ def _digest(content: bytes) -> str:
 
 def strays(lake: Path) -> list[str]:
     """The files in a lake's folder that are not of a lake at rest."""
-    names = {*LOCK_FILES, CATALOG, *(f"{table}.parquet" for table in TABLES)}
+    names = {*LOCK_FILES, CATALOG, *(f"{name}.parquet" for name in (*TABLES, *SUMMARIES))}
     files = (path for path in lake.rglob("*") if not path.is_dir())
     return sorted(path.relative_to(lake).as_posix() for path in files if path.name not in names)
 
@@ -167,8 +179,7 @@ def damage(lake: Path) -> Iterator[str]:
     files = (path for path in lake.glob("**/*.parquet") if not path.is_dir())
     seen = {path.relative_to(lake).as_posix() for path in files}
     for path in sorted(seen):
-        table, _, rest = path.partition("/")
-        if table not in TABLES or not re.fullmatch(rf"host=[^/]+/date=[^/]+/{table}.parquet", rest):
+        if not any(PurePosixPath(path).match(place) for place in PLACES):
             yield f"{path} is visible and is no partition"
         try:
             with pq.ParquetFile(lake / path) as file:
@@ -176,7 +187,7 @@ def damage(lake: Path) -> Iterator[str]:
         except (pa.ArrowException, OSError) as error:
             yield f"{path} does not read: {error}"
     with closing(duckdb.connect()) as connection:
-        for pattern in ("**/*.parquet", *(f"{t}/host=*/date=*/{t}.parquet" for t in TABLES)):
+        for pattern in ("**/*.parquet", *PLACES):
             found = connection.execute("select file from glob($1)", [f"{lake}/{pattern}"])
             for (file,) in found.fetchall():
                 if Path(file).relative_to(lake).as_posix() not in seen:
@@ -196,7 +207,10 @@ def _damaged_catalog(lake: Path) -> Iterator[str]:
 
 
 def neither_nor(
-    lake: Path, old: Mapping[str, str], new: Mapping[str, str], tables: Sequence[str] = TABLES
+    lake: Path,
+    old: Mapping[str, str],
+    new: Mapping[str, str],
+    tables: Sequence[str] = (*TABLES, "summaries"),
 ) -> Iterator[str]:
     """The partitions that are neither as they were nor as they are to be.
 

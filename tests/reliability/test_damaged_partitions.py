@@ -34,11 +34,15 @@ def ingest(source: Path, lake: Path, *, force: bool = False) -> night.Night:
     [
         ("events", "cut"),
         ("events", "overwritten"),
+        ("events", "overwritten at the end"),
         ("verdicts", "cut"),
         ("verdicts", "overwritten"),
         ("connections", "cut"),
         ("hourly_counts", "cut"),
         ("hourly_counts", "empty"),
+        ("hourly_counts", "overwritten at the end"),
+        ("summaries", "cut"),
+        ("summaries", "overwritten"),
     ],
 )
 def test_a_damaged_partition_is_named_and_heals(
@@ -48,17 +52,20 @@ def test_a_damaged_partition_is_named_and_heals(
     lake = Path(shutil.copytree(base, tmp_path / "lake"))
     old = partitions(lake)
     path = lake / table / "host=MX1" / "date=2025-05-31" / f"{table}.parquet"
+    if table == "summaries":
+        path = lake / table / "host=MX1" / "year=2025" / "acceptance_rate_hourly.parquet"
     content = path.read_bytes()
     spoiled = {
         "cut": content[:-1_000],
         "overwritten": content[:100] + bytes(800) + content[900:],
+        "overwritten at the end": content[:-900] + bytes(800) + content[-100:],
         "empty": b"",
     }
     path.write_bytes(spoiled[how])
 
     try:
         result = ingest(source, lake)
-        said = [*result.pair_errors, *(each.error or "" for each in result.outcomes)]
+        said = [*result.other_errors, *(each.error or "" for each in result.outcomes)]
         said += [str(check) for check in result.checks]
     except (AcceptlakeError, OSError) as error:
         said = [str(error)]

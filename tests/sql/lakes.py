@@ -17,7 +17,7 @@ def ingest(source: Path, where: Path) -> Lake:
     """The lake that a night makes of a mail work folder."""
     result = night.run(night.Request(source, str(where)), night.threads, night.Unwatched())
     assert [o.error for o in result.outcomes if o.error] == []
-    assert result.pair_errors == ()
+    assert result.other_errors == ()
     return Lake.at(str(where))
 
 

@@ -1,6 +1,6 @@
 """Each check finds what it is for, planted in a lake that is otherwise good, and nothing else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -42,7 +42,18 @@ def found(lake: Lake, now: datetime = NEXT_NIGHT) -> dict[str, CheckResult]:
 
 def rewrite(lake: Lake, table: str, change: Callable[[pa.Table], pa.Table], **footer: str) -> None:
     """Change a day's file behind acceptlake's back; its footer stays but for what is given."""
-    path = Path(lake.store.root, table, "host=MX1", f"date={DAY}", f"{table}.parquet")
+    rewrite_file(Path(table, "host=MX1", f"date={DAY}", f"{table}.parquet"), lake, change, footer)
+
+
+def rewrite_summary(lake: Lake, view: str, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Change what is kept of a view, likewise."""
+    rewrite_file(Path("summaries/host=MX1/year=2026", f"{view}.parquet"), lake, change, {})
+
+
+def rewrite_file(
+    name: Path, lake: Lake, change: Callable[[pa.Table], pa.Table], footer: Mapping[str, str]
+) -> None:
+    path = Path(lake.store.root, name)
     rows = pq.ParquetFile(path).read()
     kept = rows.schema.metadata | {
         f"acceptlake.{key}".encode(): text for key, text in footer.items()
@@ -109,10 +120,20 @@ def test_a_missing_file_fails(table: str, lake_of: Callable[[Logs], Lake]) -> No
 
 def test_verdicts_of_no_known_class_fail(lake_of: Callable[[Logs], Lake]) -> None:
     lake = lake_of(GOOD)
-    rename = lambda words: pc.replace_substring(words, "accepted", "acceptable")  # noqa: E731
-    rewrite(lake, "hourly_counts", lambda rows: replaced(rows, "class", rename))
-    (row,) = found(lake)["rates_are_shares"].rows
-    assert row[:5] == ("MX1", DAY, 9, 2, 1)
+    forget = lambda counts: pa.nulls(len(counts), pa.int64()).fill_null(0)  # noqa: E731
+    rewrite_summary(lake, "acceptance_rate_hourly", lambda rows: replaced(rows, "accepted", forget))
+    rows = found(lake)["rates_are_shares"].rows
+    assert [row[:5] for row in rows] == [("MX1", day, 9, 2, 1) for day in DAYS]
+
+
+@pytest.mark.parametrize("summary", catalog.summaries(), ids=lambda each: each.name)
+def test_a_summary_that_lost_a_day_fails(
+    summary: catalog.Summary, lake_of: Callable[[Logs], Lake]
+) -> None:
+    lake = lake_of(GOOD)
+    rewrite_summary(lake, summary.name, lambda rows: rows.filter(pc.field("date") != DAY))
+    (row,) = found(lake)["summaries_agree"].rows
+    assert row[:3] == ("MX1", DAY, summary.name)
 
 
 def test_a_rollup_that_counts_differently_fails(lake_of: Callable[[Logs], Lake]) -> None:

@@ -22,7 +22,7 @@ from flows.errors import LakeError, ShrunkError, SourceError, printable
 from flows.export import export_log, first_difference
 from flows.lake import INPUTS, Key, Lake, TableName
 from flows.ledger import Entry, Origin
-from flows.source import Log, open_log
+from flows.source import BLOCK_BYTES, Log, open_log
 from flows.write import row_groups, write_parquet
 from transforms import grammar, pairing, scanner, sessions
 from transforms.grammar import Dialect, Kind
@@ -34,6 +34,8 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 
 _DIALECT_BYTES = 1 << 16
 BLOCKS_AHEAD = 4 * CORES
+_BYTES_AHEAD = 2 * BLOCKS_AHEAD * BLOCK_BYTES
+"""Only blocks with lines that are far too long are as large as that."""
 _EPOCH = datetime(1970, 1, 1)
 
 Progress = Callable[[int], None]
@@ -151,7 +153,7 @@ class _Reading:
             self._is_torn = content[-1] != ord("\n")
             scanned = _scanners().submit(scanner.scan, block, self._dialect, self._zone)
             scanning.append((scanned, len(content)))
-            if len(scanning) > BLOCKS_AHEAD:
+            while len(scanning) > BLOCKS_AHEAD or sum(size for _, size in scanning) > _BYTES_AHEAD:
                 yield self._taken(*scanning.popleft())
         while scanning:
             yield self._taken(*scanning.popleft())

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.discover import LogDay, discover
-from flows.errors import AcceptlakeError
+from flows.discover import LogDay, Survey, discover
+from flows.errors import AcceptlakeError, printable
 from flows.export import reproduces
 from flows.ingest import longest, read_log, shrunk
 from flows.lake import Key, Lake, TableName
@@ -16,7 +16,7 @@ class Finding:
     """What was found of one partition."""
 
     name: str
-    """Host and day."""
+    """Host and day, or the path of a file."""
     is_good: bool
     text: str
 
@@ -26,15 +26,16 @@ def verify_lake(where: str, source: Path | None, host: str | None) -> Iterator[F
 
     Args:
         where: the lake.
-        source: logs to compare with; every one of them must be in the lake. None = no source.
+        source: logs to compare with; every one of them must be in the lake, also if it cannot be
+            taken. None = no source.
         host: server name for logs that lie in no computer folder.
 
     Raises:
         AcceptlakeError: there is no lake, or no source.
     """
     lake = Lake.at(where, must_exist=True)
-    days = discover(source, host).days if source else ()
-    logs = {Key(day.host, day.date): day for day in days}
+    survey = discover(source, host) if source else Survey((), ())
+    logs = {Key(day.host, day.date): day for day in survey.days}
     keys = lake.keys(TableName.EVENTS)
     for key in keys:
         try:
@@ -43,6 +44,8 @@ def verify_lake(where: str, source: Path | None, host: str | None) -> Iterator[F
             yield Finding(str(key), False, str(error))
     for key in sorted(logs.keys() - set(keys)):
         yield Finding(str(key), False, "is not in the lake; ingest it")
+    for refused in survey.refused:
+        yield Finding(printable(str(refused.path)), False, refused.reason)
 
 
 def _verify(lake: Lake, key: Key, day: LogDay | None) -> Finding:

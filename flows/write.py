@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROW_GROUP_ROWS = 1 << 17
+_ROW_GROUP_BYTES = 1 << 27
+"""In memory; ordinary rows fill less than a quarter of it, hostile ones any amount."""
 
 _HAS_BLOOM_FILTERS = "bloom_filter_options" in signature(pq.ParquetWriter).parameters  # not in 20
 
@@ -121,7 +123,10 @@ def _distinct(column: pa.ChunkedArray) -> int:
 
 
 def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Small tables joined, and large ones cut, to `ROW_GROUP_ROWS` rows each but for the last."""
+    """Small tables joined, and large ones cut, to `ROW_GROUP_ROWS` rows each but for the last.
+
+    Of tables with rows of very many bytes, fewer are joined.
+    """
     pending: list[pa.Table] = []
     rows = 0
     for table in tables:
@@ -132,6 +137,9 @@ def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
             rest, pending, rows = rest.slice(missing), [], 0
         pending.append(rest)
         rows += len(rest)
+        if sum(table.nbytes for table in pending) > _ROW_GROUP_BYTES:
+            yield _join(pending)
+            pending, rows = [], 0
     if rows:
         yield _join(pending)
 

@@ -45,8 +45,12 @@ Codes = npt.NDArray[np.int8]
 Columns = dict[str, Piece]
 """What is known of some rows, by the name of the column."""
 
-_MARKS = (b"\n", b"[", b"]", b")")
+_LINE_FEED = (b"\n",)
+_MARKS = (*_LINE_FEED, b"[", b"]", b")")
 _SKELETON = b"[])[]"
+_MOST_BYTES = 16 << 20
+"""Of a block that is scanned. A larger one has a line that no server writes, perhaps all brackets,
+and noting where these are would take many times its memory; its lines are parsed one by one."""
 _SHORTEST = len("[03/Jun/2026:09:00:01], (), [::], ,<>,ok")
 """No well-formed line is shorter, so loads a few words into or before its end stay in the text."""
 
@@ -158,7 +162,7 @@ class _Lines:
 
     @classmethod
     def split(cls, text: Text) -> "_Lines":
-        marks = text.find(*_MARKS)
+        marks = text.find(*(_MARKS if text.size <= _MOST_BYTES else _LINE_FEED))
         skeleton = Text(text.byte(marks).tobytes() + PADDING)
         breaks = np.flatnonzero(skeleton.bytes[: len(marks)] == ord("\n"))
         stop = marks[breaks]
@@ -235,7 +239,10 @@ class _Head:
     def prove(cls, text: Text, lines: _Lines) -> "_Head":
         is_long = lines.end - lines.start >= _SHORTEST
         is_shaped = lines.skeleton.has(lines.first_mark, _SKELETON)
-        row = np.flatnonzero(is_long & is_shaped & lines.are_plain(text))
+        is_candidate = is_long & is_shaped
+        if is_candidate.any():  # else every byte of the block would be looked at in vain
+            is_candidate &= lines.are_plain(text)
+        row = np.flatnonzero(is_candidate)
         start, first_mark = lines.start[row], lines.first_mark[row]
         paren, bracket, close = (lines.marks[first_mark + nth] for nth in (2, 3, 4))
 

@@ -37,6 +37,13 @@ def test_tables_are_joined_and_cut_to_row_groups(sizes: list[int], groups: list[
     assert numbers == list(range(sum(sizes)))
 
 
+def test_large_rows_do_not_wait_until_they_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.write._ROW_GROUP_BYTES", lines(0, 10).nbytes)
+    found = list(row_groups(lines(first, 4) for first in range(0, 20, 4)))
+    assert [len(group) for group in found] == [12, 8]
+    assert [n for group in found for n in group["line_no"].to_pylist()] == list(range(20))
+
+
 def test_an_empty_table_is_no_row_group(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     write_parquet(path, SCHEMA, (lines(0, size) for size in (0, 4, 0, 3)), dict)

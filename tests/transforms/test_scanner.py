@@ -187,6 +187,14 @@ def test_a_line_of_a_megabyte_among_others() -> None:
     assert_exact(b"\n".join([ACCEPT, long, VERDICT, long[:-1], ACCEPT, b""]), Dialect(), TOKYO)
 
 
+def test_a_block_too_large_to_be_scanned_is_read_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("transforms.scanner._MOST_BYTES", 100)
+    for end in (b"\n", b"\r\n"):
+        assert_exact(b"".join(line + end for line in LINES.values()), Dialect(end), TOKYO)
+
+
 def test_a_block_may_hold_more_clients_and_hours_than_caches_do() -> None:
     block = b"".join(
         b"[%02d/Jun/%04d:%02d:00:01], (mx1), [10.%d.%d.%d]:25, Client accept now.\n"

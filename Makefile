@@ -1,6 +1,6 @@
 # Needs python3 (3.11 or later) and make; everything else goes into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types tests oldest format lock sample clean
+.PHONY: help setup demo test check lint types tests readers oldest format lock sample clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -40,8 +40,20 @@ lint:
 types:
 	@$(BIN)/mypy
 
-tests:
+tests: readers
 	@$(BIN)/pytest
+
+readers: .venv-readers/.ready  ## make environments with the versions of DuckDB that read a lake
+
+.venv-readers/.ready: .ci/readers.txt | setup
+	@rm -rf .venv-readers
+	@for pin in $$(grep -v '^#' $<); do \
+	    environment=.venv-readers/$$(echo $$pin | sed s/==/-/); \
+	    $(PYTHON) -m venv --without-pip $$environment \
+	    && $(BIN)/python -m pip --python $$environment/bin/python install --quiet \
+	        --disable-pip-version-check --no-deps --only-binary :all: $$pin || exit 1; \
+	done
+	@touch $@
 
 oldest:  ## run the core tests on the oldest versions that pyproject.toml allows
 	@test -x .venv-oldest/bin/pytest || { $(PYTHON) -m venv --clear .venv-oldest \
@@ -63,4 +75,4 @@ sample: setup  ## make data/sample anew
 	@$(BIN)/acceptlake simulate data/sample --edition 4an --host MX1 --host MX2 --days 3 --connections 500 --seed 7 --hostility 0.003 --no-truth
 
 clean:  ## remove what was made
-	@rm -rf .venv .venv-oldest data/demo data/prefect .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-oldest .venv-readers data/demo data/prefect .mypy_cache .pytest_cache .ruff_cache .hypothesis

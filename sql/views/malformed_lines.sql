@@ -10,7 +10,8 @@ create or replace view malformed_lines as
 with final as (
     select host, date, line_no, parse_error, printable(raw) as raw
     from events
-    where kind = 'malformed'
+    -- These are the lines of kind malformed; so row groups without any are skipped.
+    where parse_error is not null
 )
 
 select * from final order by host, date, line_no;

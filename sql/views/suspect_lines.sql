@@ -22,7 +22,7 @@ with fragments as (
         regexp_matches(printable(raw), '\], AUTH-[A-Za-z0-9-]+:') as is_head
     from events
     where
-        kind = 'malformed'
+        parse_error is not null
         and (
             parse_error = 'no '',<ID>,STATUS'' at the end'
             and regexp_matches(printable(raw), '\], AUTH-[A-Za-z0-9-]+:')

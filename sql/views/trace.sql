@@ -108,19 +108,26 @@ messages as (
     group by host, message_id
 ),
 
-mentioned as (
-    select events.host, events.date, events.line_no, messages.ts, messages.connection_id
+-- As a join, DuckDB 2.0.0 would read the row groups of other messages, too.
+debug_lines as (
+    select host, date, line_no, message_id
     from events
-    join messages on messages.host = events.host and messages.message_id = events.message_id
+    semi join messages using (message_id)
     where
-        events.date between cast(on_date as date) - 1 and cast(on_date as date) + 1
-        and events.kind = 'debug'
+        date between cast(on_date as date) - 1 and cast(on_date as date) + 1
+        and kind = 'debug'
+),
+
+mentioned as (
+    select host, date, line_no, messages.ts, messages.connection_id
+    from debug_lines
+    join messages using (host, message_id)
     union all
     select host, date, line_no, null as ts, null as connection_id
     from events
     where
         date = cast(on_date as date)
-        and kind = 'malformed'
+        and parse_error is not null
         and trim(wanted, '<>') <> ''
         and contains(lower(printable(raw)), lower(trim(wanted, '<>')))
 ),
@@ -131,6 +138,13 @@ chosen as (
     union all
     select host, date, line_no, ts, connection_id, null as latency_s, null as pairing
     from mentioned
+),
+
+chosen_events as (
+    select *
+    from events
+    semi join chosen using (host, date, line_no)
+    where date between cast(on_date as date) - 1 and cast(on_date as date) + 1
 ),
 
 final as (
@@ -149,12 +163,11 @@ final as (
         chosen.latency_s,
         chosen.pairing,
         line_text(events) as line
-    from events
+    from chosen_events as events
     join chosen
         on chosen.host = events.host
         and chosen.date = events.date
         and chosen.line_no = events.line_no
-    where events.date between cast(on_date as date) - 1 and cast(on_date as date) + 1
 )
 
 select * from final order by ts, host, date, line_no;

@@ -213,31 +213,3 @@ def test_filters_on_host_and_date_open_one_file_of_a_table(
     most = len(days) if view == "suspect_lines" else 1
     assert opened_files
     assert max(opened_files) <= most
-
-
-def test_macros_open_the_files_of_their_days(lake_of: Callable[[Logs], Lake]) -> None:
-    days = [date(2026, 6, n) for n in range(1, 11)]
-    lake = lake_of({("MX1", day): LOG for day in days})
-    with opened(lake) as connection:
-        for macro, most in (
-            ("trace('B0000000009', '2026-06-05')", 3),
-            ("top_rejected_senders_between('2026-06-05', '2026-06-06', 10)", 2),
-        ):
-            plan = connection.execute(f"explain analyze from {macro}").fetchall()[0][1]
-            read = [int(part.split()[0]) for part in plan.split("Total Files Read: ")[1:]]
-            assert read
-            assert max(read) <= most
-
-
-def test_lookups_skip_row_groups(lake_of: Callable[[Logs], Lake]) -> None:
-    days = [date(2026, 6, n) for n in range(1, 11)]
-    lake = lake_of({("MX1", day): LOG for day in days})
-    with opened(lake) as connection:
-        for where, groups in (
-            ("message_id = 'B0000000002'", 0),
-            ("sender = 'taro@kita.co.jp'", 10),
-        ):
-            plan = connection.execute(f"explain analyze from verdicts where {where}").fetchall()[0][
-                1
-            ]
-            assert f"Row Groups Scanned: {groups} / 10" in plan

@@ -41,7 +41,7 @@ types:
 	@$(BIN)/mypy
 
 tests: readers
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses auto --dist loadfile
 
 readers: .venv-readers/.ready  ## make environments with the versions of DuckDB that read a lake
 

@@ -106,7 +106,6 @@ def test_sql_can_neither_write_nor_leave_the_lake(
         "attach 'LAKE/x.db'",
         "attach 'x.db'",
         "export database 'LAKE/x'",
-        "call enable_logging(storage = 'file', storage_path = 'LAKE/logs')",
         "install httpfs",
         "set enable_external_access = true",
         "set temp_directory = 'x'",

@@ -39,7 +39,7 @@ from flows.export import export_log
 from flows.lake import Lake, TableName
 from flows.night import Unwatched
 from flows.query import Format, query
-from tests.reliability.harness import CATALOG, TABLES, growing
+from tests.reliability.harness import CATALOG, SUMMARIES, TABLES, growing
 
 LONGEST_S = 120
 """So long a reader waits for the state that it has not seen yet."""
@@ -50,11 +50,13 @@ _QUESTION = (
     "select host, date::varchar as date, count(*) as n, bit_xor(hash(each)) as x,"
     " sum(hash(each))::varchar as s from {} as each group by all"
 )
+_NAMES = (*TABLES, *SUMMARIES)
+"""The tables, and the views that have their rows ready."""
 _TOLD = 3
 """Violations that a reader tells; the rest is counted."""
 
 Partition = tuple[str, str, str]
-"""Table, or `log`; host; date."""
+"""Table or view, or `log`; host; date."""
 View = dict[Partition, tuple[object, ...]]
 """What a reader sees of each partition."""
 Look = Callable[[], View]
@@ -229,7 +231,11 @@ def _looking(way: Way, lake: Path, stack: ExitStack) -> Look:
     if way is Way.SQL:
         return lambda: _asked(lake)
     catalog = lake / CATALOG if way in (Way.CATALOG, Way.CATALOG_ANEW) else None
-    sources = {table: table if catalog else _files(lake, table) for table in TABLES}
+    sources = (
+        {name: name for name in _NAMES}
+        if catalog
+        else {table: _files(lake, table) for table in TABLES}
+    )
 
     def connect() -> duckdb.DuckDBPyConnection:
         return duckdb.connect(catalog, read_only=True) if catalog else duckdb.connect()
@@ -260,11 +266,11 @@ def _queried(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, str]) 
 
 def _asked(where: Path) -> View:
     view: View = {}
-    for table in TABLES:
+    for name in _NAMES:
         target = io.BytesIO()
-        query(Lake.at(str(where)), _QUESTION.format(table), target, Format.JSON)
+        query(Lake.at(str(where)), _QUESTION.format(name), target, Format.JSON)
         rows = (tuple(row.values()) for row in json.loads(target.getvalue()))
-        view |= {(table, host, day): tuple(content) for host, day, *content in rows}
+        view |= {(name, host, day): tuple(content) for host, day, *content in rows}
     return view
 
 

@@ -186,6 +186,10 @@ class Reader:
             if self._files.failure is None:
                 raise
             raise self._files.failure from error
+        except RuntimeError as error:
+            if str(error) == "Query interrupted":  # which is what DuckDB makes of Ctrl-C
+                raise KeyboardInterrupt from error
+            raise
 
 
 @contextmanager

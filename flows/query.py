@@ -207,7 +207,9 @@ def _write_json(columns: Sequence[str], rows: Iterator[tuple[Any, ...]], text: T
         text.write(separator)
         line = json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False)
         # JSON has escapes, which mean the same: what a terminal would obey is always written so.
-        text.write("".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in line))
+        if not line.isprintable():
+            line = "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in line)
+        text.write(line)
         separator = ",\n"
     text.write("[]\n" if separator == "[\n" else "\n]\n")
 

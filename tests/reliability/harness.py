@@ -40,6 +40,14 @@ LOCK_FILES = {".lock", ".lock.holder"}
 FIRST_DAY = date(2025, 5, 31)
 
 COMMAND = Path(sys.executable).with_name("acceptlake")
+PEAK = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
+"""Runs a command and prints the KiB it took at most. Of a child of ours the kernel would tell no
+less than we have taken ourselves, for it begins as a copy of us; so something small is between."""
 
 _INGESTED_AT = re.compile(
     rb"(acceptlake\.ingested_at.{2,3}?)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", re.DOTALL

@@ -25,6 +25,7 @@ from flows.night import Night, State, Unwatched
 from flows.source import BLOCK_BYTES, Log
 from tests.reliability.harness import (
     COMMAND,
+    PEAK,
     Finished,
     acceptlake,
     damage,
@@ -41,14 +42,6 @@ DAY = date(2025, 6, 1)
 OTHER_DAY = date(2025, 6, 2)
 KIB_OF_MEMORY = 800_000
 """More than an ingest needs, less than what the bombs take if they are let."""
-PEAK = """
-import resource, subprocess, sys
-code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-sys.exit(code)
-"""
-"""Runs a command and prints the KiB it took at most. Of a child of ours the kernel would tell no
-less than we have taken ourselves, for it begins as a copy of us; so something small is between."""
 
 
 @dataclass

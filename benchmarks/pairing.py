@@ -13,7 +13,7 @@ from flows.ingest import ingest_pairs
 from flows.lake import Key, Lake, TableName
 from flows.night import read_ledger
 from transforms.pairing import match
-from transforms.sessions import NEEDED, Day
+from transforms.sessions import NEEDED, Lines
 
 _TIMES = 5
 """So often the rule is applied in one process; the quickest counts, for the first also pays for
@@ -55,7 +55,7 @@ def rule(log: str, lake: str) -> dict[str, float]:
     """Pair the day's timeline."""
     place, key = Lake.at(lake), _key(log)
     with place.open(TableName.EVENTS, key, encoded=True) as file:
-        timeline = Day.pair(key.host, key.date, {key.date: file.read(list(NEEDED))}).timeline
+        timeline = Lines.of(key.date, {key.date: [file.read(list(NEEDED))]}).timeline
     seconds = []
     for _ in range(_TIMES):
         started = perf_counter()

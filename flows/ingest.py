@@ -313,15 +313,12 @@ def ingest_pairs(lake: Lake, key: Key, entries: Mapping[date, Entry]) -> str:
     return inputs
 
 
-def _needed(lake: Lake, key: Key, around: Stretch | None) -> pa.Table:
+def _needed(lake: Lake, key: Key, around: Stretch | None) -> Iterator[pa.Table]:
     """What pairing needs of a day: all of it, or the row groups with stamps around a stretch."""
     with lake.open(TableName.EVENTS, key, encoded=True) as file:
-        groups = [
-            group
-            for group in range(file.num_row_groups)
-            if around is None or _may_meet(file.metadata.row_group(group), around.surroundings)
-        ]
-        return file.read_row_groups(groups, columns=list(sessions.NEEDED))
+        for group in range(file.num_row_groups):
+            if around is None or _may_meet(file.metadata.row_group(group), around.surroundings):
+                yield file.read_row_group(group, columns=list(sessions.NEEDED))
 
 
 def _may_meet(group: pq.RowGroupMetaData, stretch: Stretch) -> bool:

@@ -14,9 +14,12 @@ def sender_domains(senders: pa.DictionaryArray) -> pa.DictionaryArray:
     """
     parts = pc.split_pattern(senders.dictionary, "@", max_splits=1, reverse=True)
     last = parts.flatten().take(pc.subtract(parts.offsets[1:], 1))
-    domain = pc.replace_substring_regex(pc.utf8_lower(last), r"\.$", "")
-    has_one = pc.and_(pc.equal(pc.list_value_length(parts), 2), pc.not_equal(domain, ""))
-    return _mapped(senders, pc.if_else(has_one, domain, pa.scalar(None, pa.string())))
+    has_at = pc.equal(pc.list_value_length(parts), 2)
+    behind = pc.if_else(has_at, last, pa.scalar(None, pa.string())).dictionary_encode()
+    # Senders share their domains, so there is much less to spell alike now.
+    domain = pc.replace_substring_regex(pc.utf8_lower(behind.dictionary), r"\.$", "")
+    domain = pc.if_else(pc.equal(domain, ""), pa.scalar(None, pa.string()), domain)
+    return _mapped(senders, _mapped(behind, domain))
 
 
 def registrable_domains(domains: pa.DictionaryArray) -> pa.DictionaryArray:

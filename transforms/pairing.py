@@ -17,6 +17,7 @@ every other open one, for this verdict and all later ones; which of the dead is 
 the same, as long as the match does not count. So one depth per event and one sort pair millions.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -78,19 +79,15 @@ class Matches:
     """Of a verdict: index into `PAIRINGS`. -1 = orphan, or no verdict."""
 
 
-_PART_EVENTS = 1 << 19
+_PART_EVENTS = 1 << 16
 """About so many events are paired in one go."""
 
 
 def match(timeline: Timeline) -> Matches:
     """Apply the pairing rule; see the module."""
-    # Clients have nothing to do with each other, so a busy day is done in parts of some of them:
-    # what that takes fits in the processor's cache, and needs little memory.
     count = len(timeline.client)
     matches = Matches(np.full(count, -1, np.int32), np.full(count, -1, np.int8))
-    parts = 1 + count // _PART_EVENTS
-    for part in range(parts):
-        row = np.flatnonzero(timeline.client % parts == part)
+    for row in _parts(timeline.client):
         found = _match(timeline.of(row))
         paired = np.flatnonzero(found.connection >= 0)
         matches.connection[row[paired]] = row[found.connection[paired]]
@@ -98,12 +95,25 @@ def match(timeline: Timeline) -> Matches:
     return matches
 
 
+def _parts(client: Clients) -> Iterator[Integers]:
+    """The rows in parts, each with all rows of its clients.
+
+    Clients have nothing to do with each other, and what it takes to pair a few of them fits in the
+    processor's cache.
+    """
+    parts = 1 + len(client) // _PART_EVENTS
+    part = (client % parts).astype(np.uint16)  # numpy sorts 16 bits in two strides
+    ends = np.cumsum(np.bincount(part))
+    row = np.argsort(part, kind="stable")
+    yield from np.split(row, ends[:-1])
+
+
 def _match(timeline: Timeline) -> Matches:
     order = _order(timeline.client, timeline.seconds, timeline.is_verdict)
     client, seconds = timeline.client[order], timeline.seconds[order]
     is_verdict, is_at_once = timeline.is_verdict[order], timeline.is_at_once[order]
     # Of each event, the latest accept up to it (itself, if it is one); -1 before the first.
-    latest_accept = np.maximum.accumulate(np.where(is_verdict, -1, np.arange(len(order))))
+    latest_accept = _latest(~is_verdict)
 
     closes = is_verdict & ~(is_at_once & _exceeds_accepts(client, seconds, is_verdict))
     connection = _innermost(client, ~is_verdict, closes)
@@ -126,7 +136,7 @@ def _match(timeline: Timeline) -> Matches:
     connection[verdict[continues]] = latest[continues]
     pairing[verdict[continues]] = _CONTINUED
 
-    matches = Matches(np.full(len(order), -1), np.empty(len(order), np.int8))
+    matches = Matches(np.full(len(order), -1, np.int32), np.empty(len(order), np.int8))
     paired = np.flatnonzero(connection >= 0)
     matches.connection[order[paired]] = order[connection[paired]]
     matches.pairing[order] = pairing
@@ -139,37 +149,34 @@ def _exceeds_accepts(client: Clients, seconds: Integers, is_verdict: Mask) -> Ma
     The accepts of a second come first, and the innermost open one is taken first: so the first
     verdicts of that second answer its own accepts, whatever kind they are, and the rest cannot.
     """
-    starts = _starts(client) | _starts(seconds)
-    first = np.flatnonzero(starts)
-    run = np.cumsum(starts) - 1
-    accepts = np.add.reduceat(~is_verdict, first, dtype=np.int64) if len(first) else first
-    rank = np.arange(len(client)) - first[run] - accepts[run]
-    return is_verdict & (rank >= accepts[run])
+    excess = np.cumsum(np.where(is_verdict, 1, -1), dtype=np.int32)
+    first = _latest(_starts(client) | _starts(seconds))
+    excess_before = excess[first] - np.where(is_verdict[first], 1, -1)
+    return is_verdict & (excess > excess_before)
 
 
-def _innermost(client: Clients, opens: Mask, closes: Mask) -> Integers:
+def _innermost(client: Clients, opens: Mask, closes: Mask) -> Rows:
     """Of each closing event, the opening event it matches within its client; -1 elsewhere.
 
     A closing bracket with nothing open is passed over.
     """
     # Every client starts as far down as the clients before it could have come by closing alone,
     # so one running minimum serves them all: whatever is above it is open.
-    starts = _starts(client)
-    opened, first = np.cumsum(opens, dtype=np.int32), np.flatnonzero(starts)
-    opened_before = np.repeat((opened - opens)[first], np.diff(first, append=len(client)))
+    opened = np.cumsum(opens, dtype=np.int32)
+    opened_before = np.maximum.accumulate(np.where(_starts(client), opened - opens, 0))
     after = opened - opened_before - np.cumsum(closes, dtype=np.int32)
-    before = after - opens + closes
-    lowest = np.minimum.accumulate(np.minimum(before, after))
+    lowest = np.minimum.accumulate(after - opens)
     sinks = np.ones(len(client), np.bool_)
     sinks[1:] = lowest[1:] < lowest[:-1]
     matched = closes & ~sinks
 
-    # Brackets of one client and level alternate: opening, closing, opening, closing, …
+    # Brackets of one level alternate: opening, closing, opening, closing, … But one that is never
+    # closed is followed by the opening of another client.
     bracket = np.flatnonzero(opens | matched)
     level = (after - lowest + matched)[bracket]
-    bracket = bracket[_order(client[bracket], level)]
+    bracket = bracket[np.argsort(_narrow(level), kind="stable")]
     closing = np.flatnonzero(matched[bracket])
-    innermost = np.full(len(client), -1)
+    innermost = np.full(len(client), -1, np.int32)
     innermost[bracket[closing]] = bracket[closing - 1]
     return innermost
 
@@ -179,6 +186,17 @@ def _starts(values: Integers | Clients) -> Mask:
     starts = np.ones(len(values), np.bool_)
     starts[1:] = values[1:] != values[:-1]
     return starts
+
+
+def _latest(is_one: Mask) -> Rows:
+    """Of each event, the latest up to it that is one; -1 before the first."""
+    rows = np.arange(len(is_one), dtype=np.int32)
+    return np.maximum.accumulate(np.where(is_one, rows, np.int32(-1)))
+
+
+def _narrow(levels: Integers) -> npt.NDArray[np.unsignedinteger]:
+    """In as few bytes as they fit in; numpy sorts one or two the quickest."""
+    return levels.astype(np.min_scalar_type(levels.max(initial=0)))
 
 
 def _order(*keys: npt.NDArray[np.integer] | Mask) -> Integers:

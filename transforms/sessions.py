@@ -5,7 +5,7 @@ any of its own lines. `Day` holds the few columns that pairing needs of all of t
 day at once; the wide tables are then made one row group at a time.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple, TypeVar
@@ -15,11 +15,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from transforms.columns import Piece, column
 from transforms.domains import registrable_domains, sender_domains
 from transforms.grammar import Verdict
 from transforms.pairing import (
     CONTINUED_WITHIN_S,
     PAIRINGS,
+    Clients,
     Integers,
     Mask,
     Matches,
@@ -36,13 +38,20 @@ NEEDED = ("line_no", "ts", "client_ip", "verdict")
 REACH_DAYS = 3
 """No file further away holds a line that could pair with a regular line of a day."""
 
-OUTCOMES = ("accepted", "rejected", "mixed", "no_verdict")
+OUTCOMES = ("no_verdict", "accepted", "rejected", "mixed")
+"""The first bit says whether a verdict was accepted, the second whether one was not."""
+
 AT_ONCE = (Verdict.REJECTED_DNSBL, Verdict.REJECTED_REVERSE_DNS)
+ACCEPTED = (Verdict.ACCEPTED,)
 REJECTED = tuple(verdict for verdict in Verdict if verdict.startswith("rejected_"))
 
 _DAY_S = 86_400
 _EPOCH = date(1970, 1, 1)
 _TIMESTAMP = pa.timestamp("us")
+_WORDS = pa.dictionary(pa.int32(), pa.string())
+
+_COUNTED_ROWS = 1 << 18
+"""So many lines are counted in one go."""
 
 Codes = npt.NDArray[np.int8]
 Code = TypeVar("Code", np.int8, np.int32)
@@ -80,137 +89,166 @@ def regular_stretch(day: date) -> Stretch:
 def stretch(lines: pa.Table, day: date) -> Stretch | None:
     """From the first to the last regular stamp of a file's accepts and verdicts, if it has any."""
     seconds = _seconds(lines["ts"].drop_null())
-    seconds = seconds[_within(seconds, regular_stretch(day))]
-    return Stretch(int(seconds.min()), int(seconds.max())) if len(seconds) else None
+    return _span([seconds[_within(seconds, regular_stretch(day))]])
+
+
+def _span(stamps: Iterable[Integers]) -> Stretch | None:
+    parts = [seconds for seconds in stamps if len(seconds)]
+    if not parts:
+        return None
+    return Stretch(min(int(part.min()) for part in parts), max(int(part.max()) for part in parts))
+
+
+class _Excerpt(NamedTuple):
+    """What pairing needs of some lines with a stamp: an entry each."""
+
+    line_no: Rows
+    seconds: Integers
+    is_regular: Mask
+    client_ip: pa.DictionaryArray
+    verdict: pa.DictionaryArray
+
+    @classmethod
+    def of(cls, events: pa.Table, day: date, near: Stretch | None = None) -> "_Excerpt":
+        """The accepts and verdicts among some events of a day's file.
+
+        Args:
+            near: take only what is regular and stamped in this stretch. None = all.
+        """
+        events = events.filter(events["ts"].is_valid())
+        seconds = _seconds(events["ts"])
+        is_regular = _within(seconds, regular_stretch(day))
+        if near is not None:
+            is_near = is_regular & _within(seconds, near)
+            events = events.filter(pa.array(is_near))
+            seconds, is_regular = seconds[is_near], is_regular[is_near]
+        return cls(
+            line_no=events["line_no"].to_numpy().astype(np.int32),
+            seconds=seconds,
+            is_regular=is_regular,
+            client_ip=events["client_ip"].combine_chunks(),
+            verdict=events["verdict"].combine_chunks(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The accepts and verdicts of one host's day and its edges, in order of (file date, line
+    number). Arrays: a row each.
+    """
+
+    files: tuple[date, ...]
+    """The days of the files that the lines are in, in order."""
+    starts: Rows
+    """The first row of each file."""
+    own: slice
+    """The lines of the day's own file."""
+    line_no: Rows
+    client: Clients
+    seconds: Integers
+    verdict: Codes
+    """Of a verdict: index into `verdicts`. -1 = an accept."""
+    verdicts: tuple[str, ...]
+
+    @classmethod
+    def of(cls, day: date, files: Mapping[date, Iterable[pa.Table]]) -> "Lines":
+        """Gather the lines; see `Day.pair`."""
+        excerpts = {day: [_Excerpt.of(events, day) for events in files[day]]}
+        around = _span(piece.seconds[piece.is_regular] for piece in excerpts[day])
+        near = around.surroundings if around else _NEVER
+        for other in files.keys() - {day}:
+            excerpts[other] = [_Excerpt.of(events, other, near) for events in files[other]]
+
+        dates = tuple(sorted(files))
+        sizes = [sum(len(piece.line_no) for piece in excerpts[file]) for file in dates]
+        ends = np.cumsum(sizes, dtype=np.int32)
+        own = dates.index(day)
+        pieces = [piece for file in dates for piece in excerpts[file]]
+        client, clients = _codes([piece.client_ip for piece in pieces], np.int32)
+        verdict, verdicts = _codes([piece.verdict for piece in pieces], np.int8)
+        # An irregular line is of another time; as a client of its own it meets only its like.
+        is_regular = np.concatenate([piece.is_regular for piece in pieces])
+        client[~is_regular] += len(clients)
+        return cls(
+            files=dates,
+            starts=ends - sizes,
+            own=slice(ends[own] - sizes[own], ends[own]),
+            line_no=np.concatenate([piece.line_no for piece in pieces]),
+            client=client,
+            seconds=np.concatenate([piece.seconds for piece in pieces]),
+            verdict=verdict,
+            verdicts=verdicts,
+        )
+
+    @property
+    def timeline(self) -> Timeline:
+        """What decides on pairs."""
+        every = slice(None)
+        return Timeline(self.client, self.seconds, self.verdict >= 0, self.are(AT_ONCE, every))
+
+    def are(self, wanted: Collection[str], row: Integers | slice) -> Mask:
+        """Which of some lines are one of these verdicts."""
+        # The entry added at the end answers for -1.
+        is_wanted = [word in wanted for word in self.verdicts] + [False]
+        return np.array(is_wanted, np.bool_)[self.verdict[row]]
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What connections got. Arrays: an entry for each row of the timeline, of use for accepts."""
+    """The verdicts that connections got."""
 
-    verdicts: Rows
-    accepted: Rows
-    rejected: Rows
     first: Rows
-    """The row of the connection's first verdict. -1 = none."""
-    outcome: npt.NDArray[np.int8]
-    """Index into `OUTCOMES`."""
+    """Of each line that is an accept: the row of its first verdict. -1 = none."""
+    further: Integers
+    """The rows of all other paired verdicts, in order of their connections."""
+    furthered: Integers
+    """The connections of these."""
 
     @classmethod
-    def count(
-        cls, timeline: Timeline, matches: Matches, is_accepted: Mask, is_rejected: Mask
-    ) -> "Answers":
-        """Count the paired verdicts by connection; the masks say which rows are such verdicts."""
-        size = len(timeline.client)
-        paired = np.flatnonzero(matches.connection >= 0)
-
-        def tally(verdict: Integers) -> Rows:
-            return np.bincount(matches.connection[verdict], minlength=size).astype(np.int32)
-
-        verdicts = tally(paired)
-        accepted = tally(paired[is_accepted[paired]])
-        rejected = tally(paired[is_rejected[paired]])
-
+    def of(cls, lines: Lines, matches: Matches) -> "Answers":
+        """Sort the paired verdicts by connection."""
         # Whatever continues a connection comes after its answer. One too old to be answered may
-        # be continued all the same: then the earliest counts, so it must be assigned last.
-        first = np.full(size, -1, np.int32)
-        is_answer = matches.pairing[paired] != PAIRINGS.index(Pairing.CONTINUED)
-        continued = paired[~is_answer]
-        latest_first = np.lexsort((continued, timeline.seconds[continued]))[::-1]
-        for verdict in (continued[latest_first], paired[is_answer]):
-            first[matches.connection[verdict]] = verdict
+        # be continued all the same.
+        is_continued = matches.pairing == PAIRINGS.index(Pairing.CONTINUED)
+        first = np.full(len(is_continued), -1, np.int32)
+        answer = np.flatnonzero((matches.connection >= 0) & ~is_continued)
+        first[matches.connection[answer]] = answer
 
-        outcome = np.select(
-            [verdicts == 0, accepted == 0, accepted == verdicts],
-            [OUTCOMES.index("no_verdict"), OUTCOMES.index("rejected"), OUTCOMES.index("accepted")],
-            OUTCOMES.index("mixed"),
-        )
-        return cls(verdicts, accepted, rejected, first, outcome.astype(np.int8))
+        continued = np.flatnonzero(is_continued)
+        continued = continued[
+            np.lexsort((continued, lines.seconds[continued], matches.connection[continued]))
+        ]
+        connection = matches.connection[continued]
+        begins = np.ones(len(continued), np.bool_)
+        begins[1:] = connection[1:] != connection[:-1]
+        is_first = begins & (first[connection] < 0)
+        first[connection[is_first]] = continued[is_first]
+        return cls(first, continued[~is_first], connection[~is_first])
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The accepts and verdicts of one host's day and its edges, paired. Arrays: a row each."""
+    """The accepts and verdicts of one host's day and its edges, paired."""
 
     host: str
-    day: date
-    files: tuple[date, ...]
-    """The days of the files that the lines are in, in order."""
-    file: npt.NDArray[np.int8]
-    """The file that the line is in, as an index into `files`."""
-    own: slice
-    """The lines of the day's own file."""
-    line_no: Rows
-    timeline: Timeline
-    verdict: Codes
-    """Of a verdict: index into `verdicts`. -1 = an accept."""
-    verdicts: tuple[str, ...]
+    lines: Lines
     matches: Matches
     answers: Answers
 
     @classmethod
-    def pair(cls, host: str, day: date, files: Mapping[date, pa.Table]) -> "Day":
+    def pair(cls, host: str, day: date, files: Mapping[date, Iterable[pa.Table]]) -> "Day":
         """Pair the lines of a day.
 
         Args:
             host: the computer name.
             day: the day whose own file is wanted.
             files: columns `NEEDED` of the events of that day, all rows, and of the days within
-                `REACH_DAYS` of it, at least the rows stamped in the surroundings of its stretch.
+                `REACH_DAYS` of it, at least the rows stamped in the surroundings of its stretch;
+                of each in pieces, in order.
         """
-        around = stretch(files[day], day)
-        dates = tuple(sorted(files))
-        parts, stamps, are_regular = [], [], []
-        for file_date in dates:
-            lines = files[file_date]
-            lines = lines.filter(lines["ts"].is_valid())
-            seconds = _seconds(lines["ts"])
-            is_regular = _within(seconds, regular_stretch(file_date))
-            lines = lines.drop_columns("ts")
-            if file_date != day:
-                near = around.surroundings if around else _NEVER
-                is_near = is_regular & _within(seconds, near)
-                lines = lines.filter(pa.array(is_near))
-                seconds, is_regular = seconds[is_near], is_regular[is_near]
-            parts.append(lines)
-            stamps.append(seconds)
-            are_regular.append(is_regular)
-        sizes = [len(part) for part in parts]
-        start = sum(sizes[: dates.index(day)])
-        lines = pa.concat_tables(parts).unify_dictionaries()
-        del files, parts  # a busy day is big
-
-        client, clients = _codes(lines["client_ip"].combine_chunks(), np.int32)
-        verdict, verdicts = _codes(lines["verdict"].combine_chunks(), np.int8)
-        line_no = lines["line_no"].to_numpy().astype(np.int32)
-        del lines
-        timeline = Timeline(
-            # An irregular line is of another time; as a client of its own it meets only its like.
-            client=np.where(np.concatenate(are_regular), client, client + len(clients)),
-            seconds=np.concatenate(stamps),
-            is_verdict=verdict >= 0,
-            is_at_once=_is_one_of(AT_ONCE, verdict, verdicts),
-        )
-        del client, stamps, are_regular
-        matches = match(timeline)
-        return cls(
-            host=host,
-            day=day,
-            files=dates,
-            file=np.repeat(np.arange(len(dates), dtype=np.int8), sizes),
-            own=slice(start, start + sizes[dates.index(day)]),
-            line_no=line_no,
-            timeline=timeline,
-            verdict=verdict,
-            verdicts=verdicts,
-            matches=matches,
-            answers=Answers.count(
-                timeline,
-                matches,
-                is_accepted=_is_one_of((Verdict.ACCEPTED,), verdict, verdicts),
-                is_rejected=_is_one_of(REJECTED, verdict, verdicts),
-            ),
-        )
+        lines = Lines.of(day, files)
+        matches = match(lines.timeline)
+        return cls(host, lines, matches, Answers.of(lines, matches))
 
     def verdict_table(self, events: pa.Table) -> pa.Table:
         """The verdicts among some consecutive events of the day's file, with their connections.
@@ -255,12 +293,12 @@ class Day:
                 "port": events["port"],
                 "tls": events["tls"],
                 "server_name": events["server_name"],
-                "verdict_count": self.answers.verdicts[row].astype(np.int64),
-                "accepted_count": self.answers.accepted[row].astype(np.int64),
-                "rejected_count": self.answers.rejected[row].astype(np.int64),
+                "verdict_count": self._tally(row, self.lines.verdicts),
+                "accepted_count": self._tally(row, ACCEPTED),
+                "rejected_count": self._tally(row, REJECTED),
                 "first_verdict_at": self._ts(first_verdict),
                 "latency_s": self._latency_s(row, first_verdict),
-                "outcome": _words(self.answers.outcome[row], OUTCOMES),
+                "outcome": _words(self._outcome(row), OUTCOMES),
                 "pairing": _words(self._pairing(first_verdict), PAIRINGS),
             }
         )
@@ -269,72 +307,78 @@ class Day:
         """How many of the day's connections and verdicts are alike in all that rates and
         quantiles ask: columns of `HOURLY_COUNTS`, one row per combination, sorted.
         """
-        is_verdict = self.timeline.is_verdict[self.own]
-        accept = self.own.start + np.flatnonzero(~is_verdict)
-        verdict = self.own.start + np.flatnonzero(is_verdict)
-        connections = self._count_alike(
-            accept, self.answers.outcome, OUTCOMES, accept, self.answers.first[accept]
-        )
-        verdicts = self._count_alike(
-            verdict, self.verdict, self.verdicts, self.matches.connection[verdict], verdict
-        )
-        subjects = pa.array(
-            ["connection"] * len(connections) + ["verdict"] * len(verdicts), pa.string()
-        )
-        counts = pa.concat_tables([connections, verdicts]).add_column(1, "subject", subjects)
+        lines = self.lines
+        connections = _Alike(OUTCOMES)
+        verdicts = _Alike(lines.verdicts)
+        for start in range(lines.own.start, lines.own.stop, _COUNTED_ROWS):
+            stop = min(start + _COUNTED_ROWS, lines.own.stop)
+            is_verdict = lines.verdict[start:stop] >= 0
+            accept = start + np.flatnonzero(~is_verdict)
+            verdict = start + np.flatnonzero(is_verdict)
+            first, connection = self.answers.first[accept], self.matches.connection[verdict]
+            connections.add(
+                lines.seconds[accept],
+                self._outcome(accept),
+                self._pairing(first),
+                self._latency(accept, first),
+            )
+            verdicts.add(
+                lines.seconds[verdict],
+                lines.verdict[verdict],
+                self._pairing(verdict),
+                self._latency(connection, verdict),
+            )
+        counts = pa.concat_tables([connections.table("connection"), verdicts.table("verdict")])
         keys = HOURLY_COUNTS.names[:-1]
         return counts.cast(HOURLY_COUNTS).sort_by([(key, "ascending") for key in keys])
-
-    # What follows takes rows of the timeline, -1 meaning "none", and answers -1 or null for none.
-
-    def _count_alike(
-        self,
-        row: Integers,
-        code: npt.NDArray[np.signedinteger],
-        words: Sequence[str],
-        accept: Integers,
-        verdict: Integers,
-    ) -> pa.Table:
-        """How many of some rows share hour, class (a code for a word), pairing and latency."""
-        hour = self.timeline.seconds[row] % _DAY_S // 3600
-        # Both are -1 where there is no pair, and all are small: one number says it all.
-        shape = (24, max(len(words), 1), len(PAIRINGS) + 1, CONTINUED_WITHIN_S + 2)
-        pairing, latency = self._pairing(verdict) + 1, self._latency(accept, verdict) + 1
-        counts = np.bincount(np.ravel_multi_index((hour, code[row], pairing, latency), shape))
-        found = np.flatnonzero(counts)
-        hours, classes, pairings, latencies = np.unravel_index(found, shape)
-        return pa.table(
-            {
-                "hour": hours,
-                "class": _words(classes, words).cast(pa.string()),
-                "pairing": _words(pairings - 1, PAIRINGS).cast(pa.string()),
-                "latency_s": pa.array(latencies - 1, mask=latencies == 0),
-                "n": counts[found],
-            }
-        )
 
     def _rows(self, events: pa.Table, *, are_verdicts: bool) -> Integers:
         """The rows of some consecutive accepts, or verdicts, of the day's own file."""
         if not len(events):
             return np.empty(0, np.int64)
-        lines = self.line_no[self.own]
+        own = self.lines.own
+        numbers = self.lines.line_no[own]
         # In the lines' own type, or each search would copy them all into that of its needle.
-        ends = np.array([events["line_no"][end].as_py() for end in (0, -1)], lines.dtype)
-        first, last = np.searchsorted(lines, ends)
-        are_wanted = self.timeline.is_verdict[self.own][first : last + 1] == are_verdicts
-        return self.own.start + first + np.flatnonzero(are_wanted)
+        ends = np.array([events["line_no"][end].as_py() for end in (0, -1)], numbers.dtype)
+        first, last = np.searchsorted(numbers, ends)
+        is_verdict = self.lines.verdict[own][first : last + 1] >= 0
+        return own.start + first + np.flatnonzero(is_verdict == are_verdicts)
+
+    def _tally(self, accept: Integers, wanted: Collection[str]) -> npt.NDArray[np.int64]:
+        """How many of these verdicts some connections, in order, got."""
+        answers = self.answers
+        first = answers.first[accept]
+        counts = (self.lines.are(wanted, first) & (first >= 0)).astype(np.int64)
+        ends = accept[[0, -1]] + [0, 1] if len(accept) else (0, 0)
+        some = slice(*np.searchsorted(answers.furthered, ends))
+        further = self.lines.are(wanted, answers.further[some])
+        np.add.at(counts, np.searchsorted(accept, answers.furthered[some][further]), 1)
+        return counts
+
+    def _outcome(self, accept: Integers) -> Codes:
+        """What became of some connections, in order."""
+        accepted, verdicts = self._tally(accept, ACCEPTED), self._tally(accept, self.lines.verdicts)
+        return (accepted > 0) + np.int8(2) * (accepted < verdicts)
+
+    # What follows takes rows of the lines, -1 meaning "none", and answers -1 or null for none.
 
     def _connection_id(self, row: Integers) -> pa.Array:
-        prefixes = pa.array([f"{self.host}/{day}/" for day in self.files])
-        prefix = prefixes.take(pa.array(self.file[row], mask=row < 0))
-        number = pa.array(self.line_no[row]).cast(pa.string())
-        return pc.binary_join_element_wise(prefix, number, "")
+        lines = self.lines
+        file = np.where(row < 0, -1, np.searchsorted(lines.starts, row, side="right") - 1)
+        pieces = []
+        for nth, day in enumerate(lines.files):
+            in_file = np.flatnonzero(file == nth)
+            number = pa.array(lines.line_no[row[in_file]]).cast(pa.string())
+            ids = pc.binary_replace_slice(number, 0, 0, f"{self.host}/{day}/")
+            pieces.append(Piece(in_file, ids))
+        return column(pieces, len(row), pa.string())
 
     def _ts(self, row: Integers) -> pa.Array:
-        return pa.array(self.timeline.seconds[row] * 1_000_000, mask=row < 0).cast(_TIMESTAMP)
+        return pa.array(self.lines.seconds[row] * 1_000_000, mask=row < 0).cast(_TIMESTAMP)
 
-    def _latency(self, accept: Integers, verdict: Integers) -> npt.NDArray[np.int32]:
-        latency = self.timeline.seconds[verdict] - self.timeline.seconds[accept]
+    def _latency(self, accept: Integers, verdict: Integers) -> Rows:
+        seconds = self.lines.seconds
+        latency = seconds[verdict] - seconds[accept]
         return np.where((accept < 0) | (verdict < 0), -1, latency).astype(np.int32)
 
     def _latency_s(self, accept: Integers, verdict: Integers) -> pa.Array:
@@ -342,7 +386,47 @@ class Day:
         return pa.array(latency, mask=latency < 0)
 
     def _pairing(self, verdict: Integers) -> Codes:
-        return np.where(verdict < 0, -1, self.matches.pairing[verdict]).astype(np.int8)
+        return np.where(verdict < 0, np.int8(-1), self.matches.pairing[verdict])
+
+
+class _Alike:
+    """How many events share hour, class, pairing and latency."""
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self._classes = classes
+        # Pairing and latency are -1 where there is no pair. All are small: one number says it all.
+        self._shape = (24, max(len(classes), 1), len(PAIRINGS) + 1, CONTINUED_WITHIN_S + 2)
+        self._found = [np.empty(0, np.int64)]
+        self._counts = [np.empty(0, np.int64)]
+
+    def add(self, seconds: Integers, code: Codes, pairing: Codes, latency: Rows) -> None:
+        """Count some more events; the code is an index into the classes."""
+        if not len(seconds):
+            return
+        hour = seconds % _DAY_S // 3600
+        alike = np.ravel_multi_index((hour, code, pairing + 1, latency + 1), self._shape)
+        lowest = alike.min()  # neighbours are of the same few hours, so that this is a short range
+        counts = np.bincount(alike - lowest)
+        found = np.flatnonzero(counts)
+        self._found.append(lowest + found)
+        self._counts.append(counts[found])
+
+    def table(self, subject: str) -> pa.Table:
+        """Columns of `HOURLY_COUNTS`."""
+        found, where = np.unique(np.concatenate(self._found), return_inverse=True)
+        counts = np.zeros(len(found), np.int64)
+        np.add.at(counts, where, np.concatenate(self._counts))
+        hours, codes, pairings, latencies = np.unravel_index(found, self._shape)
+        return pa.table(
+            {
+                "hour": hours,
+                "subject": pa.array([subject] * len(hours), pa.string()),
+                "class": _words(codes, self._classes).cast(pa.string()),
+                "pairing": _words(pairings - 1, PAIRINGS).cast(pa.string()),
+                "latency_s": pa.array(latencies - 1, mask=latencies == 0),
+                "n": counts,
+            }
+        )
 
 
 def _seconds(ts: pa.ChunkedArray) -> Integers:
@@ -354,19 +438,17 @@ def _within(seconds: Integers, stretch: Stretch) -> Mask:
 
 
 def _codes(
-    words: pa.DictionaryArray, dtype: type[Code]
+    pieces: Sequence[pa.DictionaryArray], dtype: type[Code]
 ) -> tuple[npt.NDArray[Code], tuple[str, ...]]:
-    """A dictionary-encoded column as indices, -1 for null, and its words."""
-    indices = words.indices.fill_null(-1).to_numpy().astype(dtype)
-    return indices, tuple(words.dictionary.to_pylist())
+    """Dictionary-encoded words as indices, -1 for null, and the distinct words."""
+    chunks = pa.chunked_array(pieces, _WORDS).unify_dictionaries().chunks
+    codes = [np.empty(0, dtype)]
+    codes += (chunk.indices.fill_null(-1).to_numpy().astype(dtype) for chunk in chunks)
+    words = chunks[0].dictionary.to_pylist() if chunks else ()
+    return np.concatenate(codes), tuple(words)
 
 
 def _words(codes: npt.NDArray[np.integer], words: Sequence[str]) -> pa.DictionaryArray:
     """Words by their index, null for -1."""
     indices = pa.array(codes.astype(np.int32), mask=codes < 0)
     return pa.DictionaryArray.from_arrays(indices, pa.array(words, pa.string()))
-
-
-def _is_one_of(wanted: Collection[str], codes: Codes, words: Sequence[str]) -> Mask:
-    # The entry added at the end answers for -1.
-    return np.array([word in wanted for word in words] + [False], np.bool_)[codes]

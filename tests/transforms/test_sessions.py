@@ -132,7 +132,11 @@ def paired(files: Files, day: date, *, edges_only: bool = False) -> Day:
             first, last = own.surroundings if own else (0, -1)
             is_near = pc.and_(pc.greater_equal(seconds, first), pc.less_equal(seconds, last))
             needed[each] = needed[each].filter(pc.fill_null(is_near, False))
-    return Day.pair(HOST, day, needed)
+    pieces = {
+        each: [table.slice(start, 700) for start in range(0, len(table), 700)]
+        for each, table in needed.items()
+    }
+    return Day.pair(HOST, day, pieces)
 
 
 VERDICT_COLUMNS = ("line_no", "connection_id", "connected_at", "latency_s", "pairing")

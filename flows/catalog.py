@@ -390,8 +390,7 @@ def _check(file: Traversable) -> Check:
 
 
 def _filled(lake: Lake) -> frozenset[str]:
-    paths = lake.store.find("*/host=*/*/*.parquet")
-    return frozenset(PurePosixPath(path).stem for path in paths)
+    return frozenset(PurePosixPath(path).stem for path in lake.files())
 
 
 def _statements(root: str, tables: Collection[str]) -> Iterator[str]:

@@ -172,9 +172,14 @@ class Lake:
             return None  # it will be made anew
         return None if footer is None else footer.get(INPUTS.encode(), b"").decode()
 
+    def files(self) -> list[str]:
+        """The paths of all partitions and summaries, sorted."""
+        # What is hidden is the writer's own, and vanishes while it is looked through.
+        return self.store.find("[!.]*/host=*/*/*.parquet")
+
     def damaged(self) -> Iterator[str]:
         """What is wrong with which file; reads every one of them."""
-        for path in self.store.find("*/host=*/*/*.parquet"):
+        for path in self.files():
             try:
                 with self.read(path) as file:
                     for group in range(file.num_row_groups):

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import os
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -138,6 +139,22 @@ def test_a_query_that_never_gets_one_version_says_so(
     write(WHOLE)
     with pytest.raises(LakeError, match="was replaced while it was being read; once more will do"):
         ask(Restless(tmp_path / "lake"))
+
+
+def test_the_writers_own_folders_may_vanish_while_a_query_looks_around(
+    tmp_path: Path, write: Callable[[bytes], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(WHOLE)
+    (tmp_path / "lake" / ".scratch-x").mkdir()
+    scandir = os.scandir
+
+    def vanishing(path: str | Path) -> object:
+        if ".scratch-x" in str(path):
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", vanishing)
+    assert ask(LocalStore(tmp_path / "lake")) in SEEN
 
 
 def test_what_cannot_be_read_is_said_without_a_traceback(

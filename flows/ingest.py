@@ -23,7 +23,7 @@ from flows.export import export_log, first_difference
 from flows.lake import INPUTS, Key, Lake, TableName
 from flows.ledger import Entry, Origin
 from flows.source import BLOCK_BYTES, Log, open_log
-from flows.write import row_groups, write_parquet
+from flows.write import ParquetFile, row_groups, write_parquet
 from transforms import grammar, pairing, scanner, sessions
 from transforms.grammar import Dialect, Kind
 from transforms.schemas import CONNECTIONS, EVENTS, HOURLY_COUNTS, VERDICTS
@@ -292,25 +292,38 @@ def ingest_pairs(lake: Lake, key: Key, entries: Mapping[date, Entry]) -> str:
         },
     )
     inputs = expected_inputs(key, entries)
-
-    def publish(table: TableName, schema: pa.Schema, rows: Iterator[pa.Table]) -> None:
-        with lake.replace(table, key) as path:
-            write_parquet(path, schema, rows, lambda: {INPUTS: inputs})
-
-    def publish_verdicts() -> None:
-        rows = map(day.verdict_table, _events(lake, key, VERDICTS))
-        publish(TableName.VERDICTS, VERDICTS, rows)
-
-    def publish_connections() -> None:
-        rows = map(day.connection_table, _events(lake, key, CONNECTIONS))
-        publish(TableName.CONNECTIONS, CONNECTIONS, rows)
-
-    with ThreadPoolExecutor(2) as pool:
-        for published in [pool.submit(publish_verdicts), pool.submit(publish_connections)]:
-            published.result()
+    footer = {INPUTS: inputs}
+    _publish_pairs(lake, key, day, footer)
     # Last: `Lake.inputs` takes it as the sign that all three are there.
-    publish(TableName.HOURLY_COUNTS, HOURLY_COUNTS, iter([day.hourly_counts()]))
+    with lake.replace(TableName.HOURLY_COUNTS, key) as path:
+        write_parquet(path, HOURLY_COUNTS, [day.hourly_counts()], lambda: footer)
     return inputs
+
+
+def _publish_pairs(lake: Lake, key: Key, day: Day, footer: Mapping[str, str]) -> None:
+    """Write both wide tables in one pass over the day's events, and publish them."""
+    with (
+        lake.replace(TableName.VERDICTS, key) as verdicts_path,
+        lake.replace(TableName.CONNECTIONS, key) as connections_path,
+        ParquetFile(verdicts_path, VERDICTS, lambda: footer) as verdicts,
+        ParquetFile(connections_path, CONNECTIONS, lambda: footer) as connections,
+        ThreadPoolExecutor(2) as pool,
+    ):
+
+        def write_verdicts(events: pa.Table) -> None:
+            verdicts.write(day.verdict_table(events))
+
+        def write_connections(events: pa.Table) -> None:
+            connections.write(day.connection_table(events))
+
+        # A row group is read while the one before it is being written.
+        writing: list[Future[None]] = []
+        for events in _events(lake, key):
+            for written in writing:
+                written.result()
+            writing = [pool.submit(write, events) for write in (write_verdicts, write_connections)]
+        for written in writing:
+            written.result()
 
 
 def _needed(lake: Lake, key: Key, around: Stretch | None) -> Iterator[pa.Table]:
@@ -318,7 +331,7 @@ def _needed(lake: Lake, key: Key, around: Stretch | None) -> Iterator[pa.Table]:
     with lake.open(TableName.EVENTS, key, encoded=True) as file:
         for group in range(file.num_row_groups):
             if around is None or _may_meet(file.metadata.row_group(group), around.surroundings):
-                yield file.read_row_group(group, columns=list(sessions.NEEDED))
+                yield file.read_row_group(group, list(sessions.NEEDED), use_threads=False)
 
 
 def _may_meet(group: pq.RowGroupMetaData, stretch: Stretch) -> bool:
@@ -329,9 +342,10 @@ def _may_meet(group: pq.RowGroupMetaData, stretch: Stretch) -> bool:
     return stretch.meets(Stretch(first, last))
 
 
-def _events(lake: Lake, key: Key, wanted: pa.Schema) -> Iterator[pa.Table]:
-    """A day's events, a row group at a time, with the columns that a derived table takes over."""
-    columns = [name for name in EVENTS.names if name in {*wanted.names, "ts", "ts_utc"}]
+def _events(lake: Lake, key: Key) -> Iterator[pa.Table]:
+    """A day's events, a row group at a time, with the columns that the derived tables take over."""
+    wanted = {*VERDICTS.names, *CONNECTIONS.names}
+    columns = [name for name in EVENTS.names if name in wanted]
     with lake.open(TableName.EVENTS, key, encoded=True) as file:
         for group in range(file.num_row_groups):
-            yield file.read_row_group(group, columns=columns)
+            yield file.read_row_group(group, columns, use_threads=False)

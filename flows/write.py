@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import signature
-from itertools import chain
 from pathlib import Path
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -74,26 +74,56 @@ def write_parquet(
     tables: Iterable[pa.Table],
     footer: Callable[[], Mapping[str, str]],
 ) -> None:
-    """Write tables as one Parquet file.
-
-    Args:
-        path: where; nothing else reads it before it is published.
-        schema: the columns and their types on disk.
-        tables: in order, each a row group of at most `ROW_GROUP_ROWS` rows, or none if it is
-            empty; text columns may be dictionary-encoded.
-        footer: gives the key-value metadata, and is asked after the last table was taken.
+    """Write tables as one Parquet file; see `ParquetFile`.
 
     Raises:
         OSError: the disk is full, and the like.
     """
-    groups = (table for table in tables if len(table))
-    first = next(groups, schema.empty_table())
-    with pq.ParquetWriter(path, first.schema, **_options(schema, first)) as writer:
-        for group in chain([first], groups):
-            if _decoded(group.schema) != schema.remove_metadata():
-                raise TypeError(f"expected the columns\n{schema}\nnot\n{group.schema}")
-            writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
-        writer.add_key_value_metadata(dict(footer()))
+    with ParquetFile(path, schema, footer) as file:
+        for table in tables:
+            file.write(table)
+
+
+class ParquetFile:
+    """A Parquet file on its way to disk."""
+
+    def __init__(
+        self, path: Path, schema: pa.Schema, footer: Callable[[], Mapping[str, str]]
+    ) -> None:
+        """Begin one.
+
+        Args:
+            path: where; nothing else reads it before it is published.
+            schema: the columns and their types on disk.
+            footer: gives the key-value metadata, and is asked when all is written.
+        """
+        self._path = path
+        self._schema = schema
+        self._footer = footer
+        self._writer: pq.ParquetWriter | None = None
+
+    def write(self, table: pa.Table) -> None:
+        """Add a row group of at most `ROW_GROUP_ROWS` rows, or none if it is empty; text columns
+        may be dictionary-encoded.
+        """
+        if _decoded(table.schema) != self._schema.remove_metadata():
+            raise TypeError(f"expected the columns\n{self._schema}\nnot\n{table.schema}")
+        if len(table):
+            self._begun(table).write_table(table, row_group_size=ROW_GROUP_ROWS)
+
+    def _begun(self, first: pa.Table) -> pq.ParquetWriter:
+        if self._writer is None:
+            options = _options(self._schema, first)
+            self._writer = pq.ParquetWriter(self._path, first.schema, **options)
+        return self._writer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        with self._begun(self._schema.empty_table()) as writer:
+            if error is None:
+                writer.add_key_value_metadata(dict(self._footer()))
 
 
 def _options(schema: pa.Schema, first: pa.Table) -> dict[str, object]:

@@ -27,7 +27,7 @@ import numpy.typing as npt
 VERSION = 1
 """Raised when some verdict is paired differently than before; such days are paired anew."""
 
-Integers = npt.NDArray[np.signedinteger]
+Integers = npt.NDArray[np.integer]
 Rows = npt.NDArray[np.int32]
 Clients = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]

@@ -124,7 +124,7 @@ class _Excerpt(NamedTuple):
             seconds, is_regular = seconds[is_near], is_regular[is_near]
         return cls(
             line_no=events["line_no"].to_numpy().astype(np.int32),
-            seconds=seconds,
+            seconds=_compact(seconds),
             is_regular=is_regular,
             client_ip=events["client_ip"].combine_chunks(),
             verdict=events["verdict"].combine_chunks(),
@@ -374,7 +374,8 @@ class Day:
         return column(pieces, len(row), pa.string())
 
     def _ts(self, row: Integers) -> pa.Array:
-        return pa.array(self.lines.seconds[row] * 1_000_000, mask=row < 0).cast(_TIMESTAMP)
+        microseconds = self.lines.seconds[row] * np.int64(1_000_000)
+        return pa.array(microseconds, mask=row < 0).cast(_TIMESTAMP)
 
     def _latency(self, accept: Integers, verdict: Integers) -> Rows:
         seconds = self.lines.seconds
@@ -433,6 +434,12 @@ def _seconds(ts: pa.ChunkedArray) -> Integers:
     return ts.cast(pa.int64()).to_numpy() // 1_000_000
 
 
+def _compact(seconds: Integers) -> Integers:
+    """In half the memory, if all are of the years 1970 to 2106."""
+    is_small = seconds.min(initial=0) >= 0 and seconds.max(initial=0) < 1 << 32
+    return seconds.astype(np.uint32) if is_small else seconds
+
+
 def _within(seconds: Integers, stretch: Stretch) -> Mask:
     return (seconds >= stretch.first) & (seconds <= stretch.last)
 
@@ -442,10 +449,10 @@ def _codes(
 ) -> tuple[npt.NDArray[Code], tuple[str, ...]]:
     """Dictionary-encoded words as indices, -1 for null, and the distinct words."""
     chunks = pa.chunked_array(pieces, _WORDS).unify_dictionaries().chunks
-    codes = [np.empty(0, dtype)]
-    codes += (chunk.indices.fill_null(-1).to_numpy().astype(dtype) for chunk in chunks)
     words = chunks[0].dictionary.to_pylist() if chunks else ()
-    return np.concatenate(codes), tuple(words)
+    indices: list[Rows] = [np.empty(0, np.int32)]
+    indices += (chunk.indices.fill_null(-1).to_numpy() for chunk in chunks)
+    return np.concatenate(indices, dtype=dtype, casting="same_kind"), tuple(words)
 
 
 def _words(codes: npt.NDArray[np.integer], words: Sequence[str]) -> pa.DictionaryArray:

@@ -229,7 +229,7 @@ def _finish(
     unchecked: tuple[str, ...] = ()
     try:
         catalog.refresh(lake)
-        checks = catalog.check(lake)
+        checks = catalog.check(lake, dates=_touched(stale, outcomes))
     except (duckdb.Error, ReplacedError, OSError) as error:
         checks, unchecked = [], tuple(lake.damaged()) or (f"the checks: {_reason(error)}",)
     return Night(
@@ -244,6 +244,15 @@ def _finish(
         checks=tuple(check for check in checks if check.count),
         seconds=monotonic() - started,
     )
+
+
+def _touched(stale: Sequence[Key], outcomes: Sequence[Outcome]) -> set[date]:
+    """The days that are not as they were before this night."""
+    return {key.date for key in stale} | {
+        outcome.entry.date
+        for outcome in outcomes
+        if outcome.entry and outcome.state in (State.INGESTED, State.REPLAYED)
+    }
 
 
 def _ingest(

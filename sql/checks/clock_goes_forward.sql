@@ -10,7 +10,7 @@ with steps as (
         ts,
         lag(ts) over (partition by host, date order by line_no) as ts_before
     from events
-    where kind = 'accept'
+    where kind = 'accept' and is_checked(date)
 ),
 
 final as (

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 from time import monotonic
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
@@ -227,27 +227,30 @@ def _finish(
     anew: Collection[str] = (),
 ) -> Night:
     """What comes after the events; what is derived of the hosts in `anew` is made in any case."""
-    inputs, paired, pair_errors = _pair(lake, ledger, each, anew)
-    summary_errors = _summarize(lake, inputs, each, anew)
-    checks, check_errors = _check(lake)
+    paired = _pair(lake, ledger, each, anew)
+    summary_errors = _summarize(lake, paired.inputs, each, anew)
+    checks, check_errors = _check(lake, _touched(outcomes, paired.days))
     return Night(
         outcomes=tuple(outcomes),
-        paired=paired,
-        other_errors=(*pair_errors, *summary_errors, *check_errors),
+        paired=len(paired.days),
+        other_errors=(*paired.errors, *summary_errors, *check_errors),
         checks=checks,
         seconds=monotonic() - started,
     )
 
 
-def _pair(
-    lake: Lake, ledger: Ledger, each: Each, anew: Collection[str]
-) -> tuple[dict[Key, str], int, list[str]]:
-    """Pair the days whose derived tables are not what follows from the events.
+class _Paired(NamedTuple):
+    """What pairing has come to."""
 
-    Returns:
-        Of every day that has derived tables, what these follow from; how many were made; and what
-        went wrong.
-    """
+    days: list[Key]
+    """Those that were paired just now."""
+    inputs: dict[Key, str]
+    """Of every day that has derived tables, what these follow from."""
+    errors: list[str]
+
+
+def _pair(lake: Lake, ledger: Ledger, each: Each, anew: Collection[str]) -> _Paired:
+    """Pair the days whose derived tables are not what follows from the events."""
     keys = [Key(host, day) for host, entries in ledger.items() for day in sorted(entries)]
     inputs = {key: known for key in keys if (known := lake.inputs(key)) is not None}
     stale = [
@@ -261,7 +264,7 @@ def _pair(
 
     results = dict(zip(stale, each("pair", pair, stale), strict=True))
     made = {key: result for key, result in results.items() if isinstance(result, str)}
-    return inputs | made, len(made), _errors(results)
+    return _Paired(list(made), inputs | made, _errors(results))
 
 
 def _summarize(
@@ -289,14 +292,21 @@ def _errors(results: Mapping[Item, object]) -> list[str]:
     ]
 
 
-def _check(lake: Lake) -> tuple[tuple[catalog.CheckResult, ...], list[str]]:
+def _check(lake: Lake, days: Collection[date]) -> tuple[tuple[catalog.CheckResult, ...], list[str]]:
     """Refresh the catalog; return the checks that find something, and why if they cannot be run."""
     try:
         catalog.refresh(lake)
-        checks = catalog.check(lake)
+        checks = catalog.check(lake, dates=days)
     except (duckdb.Error, ReplacedError, OSError) as error:
         return (), list(lake.damaged()) or [f"the checks: {_reason(error)}"]
     return tuple(check for check in checks if check.count), []
+
+
+def _touched(outcomes: Sequence[Outcome], paired: Collection[Key]) -> set[date]:
+    """The days that are not as they were before this night."""
+    read = (State.INGESTED, State.REPLAYED)
+    entries = (each.entry for each in outcomes if each.entry and each.state in read)
+    return {entry.date for entry in entries} | {key.date for key in paired}
 
 
 def _ingest(

@@ -3,13 +3,14 @@
 with accepts as (
     select host, date, count(*) as lines, bit_xor(hash(line_no)) as fingerprint
     from events
-    where kind = 'accept'
+    where kind = 'accept' and is_checked(date)
     group by host, date
 ),
 
 connected as (
     select host, date, count(*) as lines, bit_xor(hash(line_no)) as fingerprint
     from connections
+    where is_checked(date)
     group by host, date
 ),
 

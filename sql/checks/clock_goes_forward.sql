@@ -10,6 +10,7 @@ with steps as (
         connected_at as ts,
         lag(connected_at) over (partition by host, date order by line_no) as ts_before
     from connections
+    where is_checked(date)
 ),
 
 final as (

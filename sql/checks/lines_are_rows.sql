@@ -13,6 +13,7 @@ with counted as (
         count(*) filter (where kind = 'malformed') as malformed_rows,
         max(line_no) as last_line_no
     from events
+    where is_checked(date)
     group by host, date
 ),
 
@@ -35,6 +36,7 @@ final as (
         coalesce(malformed_rows, 0) as malformed_rows
     from ingested_files
     left join counted using (host, date)
+    where is_checked(date)
 )
 
 select *

@@ -4,7 +4,7 @@
 with final as (
     select host, date, lines, malformed, cast(malformed as double) / lines as malformed_share
     from ingested_files
-    where malformed * 100 > lines
+    where malformed * 100 > lines and is_checked(date)
 )
 
 select * from final order by host, date;

@@ -10,6 +10,7 @@ with hours as (
         verdict_acceptance_rate,
         connection_acceptance_rate
     from acceptance_rate_hourly
+    where is_checked(date)
 ),
 
 final as (

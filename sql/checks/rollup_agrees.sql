@@ -11,6 +11,7 @@ with recounted as (
         latency_s,
         count(*) as n
     from connections
+    where is_checked(date)
     group by all
     union all
     select
@@ -23,6 +24,7 @@ with recounted as (
         latency_s,
         count(*) as n
     from verdicts
+    where is_checked(date)
     group by all
 ),
 
@@ -30,6 +32,7 @@ with recounted as (
 differences as (
     select host, date, hour, subject, class, pairing, latency_s, n as in_rollup, 0 as in_tables
     from hourly_counts
+    where is_checked(date)
     union all
     select host, date, hour, subject, class, pairing, latency_s, 0 as in_rollup, n as in_tables
     from recounted

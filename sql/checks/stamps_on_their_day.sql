@@ -4,7 +4,7 @@
 with strays as (
     select host, date, line_no, ts
     from events
-    where ts < date - 1 or ts >= date + 2
+    where (ts < date - 1 or ts >= date + 2) and is_checked(date)
 ),
 
 final as (

@@ -9,6 +9,7 @@ with counted as (
         sum(n) filter (where subject = 'verdict' and pairing in ('only', 'nearest')) as pairs,
         sum(n) filter (where subject = 'verdict' and starts_with(class, 'rejected_')) as rejected
     from hourly_counts
+    where is_checked(date)
     group by host, date
 ),
 
@@ -44,6 +45,7 @@ kept as (
 in_summaries as (
     select view, host, date, sum(n) as n
     from kept
+    where is_checked(date)
     group by view, host, date
 ),
 

@@ -3,13 +3,14 @@
 with verdict_lines as (
     select host, date, count(*) as lines, bit_xor(hash(line_no)) as fingerprint
     from events
-    where kind = 'verdict'
+    where kind = 'verdict' and is_checked(date)
     group by host, date
 ),
 
 paired as (
     select host, date, count(*) as lines, bit_xor(hash(line_no)) as fingerprint
     from verdicts
+    where is_checked(date)
     group by host, date
 ),
 

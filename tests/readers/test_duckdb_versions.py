@@ -25,6 +25,7 @@ NEWEST = VERSIONS[-1]
 MACROS = {
     "client_network": "select distinct client_network(client_ip) from connections",
     "ipv6_network": "select ipv6_network('2001:db8::1')",
+    "is_checked": "select is_checked(date) from partitions",
     "line_text": "select line_text(events) from events",
     "printable": "select printable(raw) from events where raw is not null",
     "sender_history": "from sender_history('')",

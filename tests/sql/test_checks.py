@@ -1,6 +1,6 @@
 """Each check finds what it is for, planted in a lake that is otherwise good, and nothing else."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from lakes import Logs
+from lakes import Logs, opened, write_logs
 
-from flows import catalog
+from flows import catalog, night
 from flows.catalog import CheckResult, Severity
 from flows.lake import Lake
 
@@ -35,9 +35,11 @@ def log(day: date) -> bytes:
 GOOD: Logs = {("MX1", day): log(day) for day in DAYS}
 
 
-def found(lake: Lake, now: datetime = NEXT_NIGHT) -> dict[str, CheckResult]:
+def found(
+    lake: Lake, now: datetime = NEXT_NIGHT, dates: Collection[date] | None = None
+) -> dict[str, CheckResult]:
     """The results of the checks that found something."""
-    return {result.name: result for result in catalog.check(lake, now) if result.count}
+    return {result.name: result for result in catalog.check(lake, now, dates) if result.count}
 
 
 def rewrite(lake: Lake, table: str, change: Callable[[pa.Table], pa.Table], **footer: str) -> None:
@@ -211,6 +213,50 @@ def test_the_first_offences_are_shown_and_all_are_counted(
     assert len(result.rows) == catalog.SHOWN_ROWS
     assert result.columns == ("host", "date")
     assert result.rows[0] == ("MX1", date(2026, 4, 2))
+
+
+def test_dates_limit_the_checks_of_single_days(lake_of: Callable[[Logs], Lake]) -> None:
+    bad = {("MX1", day): log(day) + b"neither of these\n" for day in DAYS}
+    lake = lake_of(bad)
+    rewrite(lake, "events", lambda rows: rows.filter(pc.field("kind") != "accept"))
+    rewrite(lake, "verdicts", lambda rows: rows.slice(1))
+    everywhere = {"lines_are_rows", "accepts_are_connections", "verdict_lines_are_verdicts"}
+    everywhere |= {"rollup_agrees", "malformed_share"}
+    assert found(lake).keys() == everywhere
+    assert found(lake, dates=[DAY]).keys() == everywhere
+    assert found(lake, dates=[DAYS[0]]).keys() == {"malformed_share"}
+    assert found(lake, dates=[]) == {}
+    month_later = datetime(2026, 7, 1, tzinfo=UTC)
+    assert found(lake, month_later, dates=[]).keys() == {"yesterday_is_here"}
+
+
+def test_checks_of_single_days_open_the_files_of_these_days(
+    lake_of: Callable[[Logs], Lake],
+) -> None:
+    lake = lake_of({("MX1", day): log(day) for day in (date(2026, 6, n) for n in range(1, 8))})
+    with opened(lake) as connection:
+        connection.execute("set variable checked_dates = [date '2026-06-03', date '2026-06-04']")
+        for check in catalog.checks():
+            plan = connection.execute(f"explain analyze {check.sql}").fetchall()[0][1]
+            read = [int(part.split()[0]) for part in plan.split("Total Files Read: ")[1:]]
+            # That one reads nothing but the rollup.
+            assert max(read, default=0) <= 2 or check.name == "rates_are_shares", check.name
+
+
+def test_a_night_checks_the_days_it_touched(
+    lake_of: Callable[[Logs], Lake], tmp_path: Path
+) -> None:
+    lake = lake_of(GOOD)
+    rewrite(lake, "connections", lambda rows: rows.slice(1))
+    later = date(2026, 6, 8)
+    write_logs(tmp_path / "mail", {("MX1", later): log(later) + b"neither of these\n"})
+    request = night.Request(tmp_path / "mail", lake.store.root)
+    touched = night.run(request, night.threads, night.Unwatched()).checks
+    untouched = night.run(request, night.threads, night.Unwatched()).checks
+    of_lake = {"no_missing_days", "yesterday_is_here"}
+    assert {each.name for each in touched} - of_lake == {"malformed_share"}
+    assert {each.name for each in untouched} - of_lake == set()
+    assert "accepts_are_connections" in found(lake)
 
 
 def test_every_check_is_tested() -> None:

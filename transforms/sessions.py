@@ -131,6 +131,15 @@ class _Excerpt(NamedTuple):
         )
 
 
+_NO_LINES = _Excerpt(
+    line_no=np.empty(0, np.int32),
+    seconds=np.empty(0, np.uint32),
+    is_regular=np.empty(0, np.bool_),
+    client_ip=pa.array([], _WORDS),
+    verdict=pa.array([], _WORDS),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Lines:
     """The accepts and verdicts of one host's day and its edges, in order of (file date, line
@@ -163,7 +172,7 @@ class Lines:
         sizes = [sum(len(piece.line_no) for piece in excerpts[file]) for file in dates]
         ends = np.cumsum(sizes, dtype=np.int32)
         own = dates.index(day)
-        pieces = [piece for file in dates for piece in excerpts[file]]
+        pieces = [_NO_LINES, *(piece for file in dates for piece in excerpts[file])]
         client, clients = _codes([piece.client_ip for piece in pieces], np.int32)
         verdict, verdicts = _codes([piece.verdict for piece in pieces], np.int8)
         # An irregular line is of another time; as a client of its own it meets only its like.
@@ -448,11 +457,10 @@ def _codes(
     pieces: Sequence[pa.DictionaryArray], dtype: type[Code]
 ) -> tuple[npt.NDArray[Code], tuple[str, ...]]:
     """Dictionary-encoded words as indices, -1 for null, and the distinct words."""
-    chunks = pa.chunked_array(pieces, _WORDS).unify_dictionaries().chunks
-    words = chunks[0].dictionary.to_pylist() if chunks else ()
-    indices: list[Rows] = [np.empty(0, np.int32)]
-    indices += (chunk.indices.fill_null(-1).to_numpy() for chunk in chunks)
-    return np.concatenate(indices, dtype=dtype, casting="same_kind"), tuple(words)
+    chunks = pa.chunked_array(pieces).unify_dictionaries().chunks
+    indices = [chunk.indices.fill_null(-1).to_numpy() for chunk in chunks]
+    codes = np.concatenate(indices, dtype=dtype, casting="same_kind")
+    return codes, tuple(chunks[0].dictionary.to_pylist())
 
 
 def _words(codes: npt.NDArray[np.integer], words: Sequence[str]) -> pa.DictionaryArray:

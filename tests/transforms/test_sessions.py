@@ -475,3 +475,9 @@ def test_a_day_without_regular_lines_has_tables_too(
     files = {day: table_of(lines), date(2025, 5, 30): before}
     assert stretch(files[day], day) is None
     assert_by_the_rule(files)
+
+
+def test_an_empty_log_has_tables_too() -> None:
+    day = date(2025, 5, 31)
+    assert len(Day.pair(HOST, day, {day: []}).hourly_counts()) == 0
+    assert_by_the_rule({day: table_of([])})

@@ -210,7 +210,7 @@ class Answers:
     """Of each line that is an accept: the row of its first verdict. -1 = none."""
     further: Integers
     """The rows of all other paired verdicts, in order of their connections."""
-    furthered: Integers
+    further_of: Integers
     """The connections of these."""
 
     @classmethod
@@ -359,9 +359,9 @@ class Day:
         first = answers.first[accept]
         counts = (self.lines.are(wanted, first) & (first >= 0)).astype(np.int64)
         ends = accept[[0, -1]] + [0, 1] if len(accept) else (0, 0)
-        some = slice(*np.searchsorted(answers.furthered, ends))
+        some = slice(*np.searchsorted(answers.further_of, ends))
         further = self.lines.are(wanted, answers.further[some])
-        np.add.at(counts, np.searchsorted(accept, answers.furthered[some][further]), 1)
+        np.add.at(counts, np.searchsorted(accept, answers.further_of[some][further]), 1)
         return counts
 
     def _outcome(self, accept: Integers) -> Codes:

@@ -60,6 +60,7 @@ oldest:  ## run the core tests on the oldest versions that pyproject.toml allows
 	    && .venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check \
 	        --constraint .ci/oldest.txt . pytest hypothesis; }
 	@.venv-oldest/bin/python -m pytest tests/transforms/test_scanner.py tests/transforms/test_render.py \
+	    tests/transforms/test_sessions.py tests/transforms/test_pairing.py \
 	    tests/flows/test_night.py tests/flows/test_query.py
 
 format: setup  ## format and mend what can be mended

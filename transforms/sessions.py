@@ -383,7 +383,8 @@ class Day:
         return column(pieces, len(row), pa.string())
 
     def _ts(self, row: Integers) -> pa.Array:
-        microseconds = self.lines.seconds[row] * np.int64(1_000_000)
+        # Made wider first: numpy 1 would multiply in 32 bits.
+        microseconds = self.lines.seconds[row].astype(np.int64) * 1_000_000
         return pa.array(microseconds, mask=row < 0).cast(_TIMESTAMP)
 
     def _latency(self, accept: Integers, verdict: Integers) -> Rows:

@@ -24,6 +24,7 @@ from benchmarks.year import lake_of
 from flows import catalog
 from flows.catalog import Kind
 from flows.lake import Lake
+from flows.reading import SCHEME
 
 _AGAIN = 3
 _BATCH_ROWS = 1 << 14
@@ -189,7 +190,8 @@ def _scans(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def _table_of(path: str, lake: Lake) -> str:
-    return path.removeprefix(lake.store.root).strip("/").partition("/")[0] or "none"
+    inside = path.removeprefix(f"{SCHEME}://").removeprefix(lake.store.root)
+    return inside.strip("/").partition("/")[0] or "none"
 
 
 def _footers(lake: Lake, sample: Mapping[str, str]) -> Iterator[list[str]]:

@@ -181,7 +181,7 @@ class Lake:
         """What is wrong with which file; reads every one of them."""
         for path in self.files():
             try:
-                with self.read(path) as file:
+                with self.open_path(path) as file:
                     for group in range(file.num_row_groups):
                         file.read_row_group(group)
             except LakeError as error:
@@ -212,8 +212,8 @@ class Lake:
         """Open a partition to read.
 
         Args:
-            table: of it.
-            key: of it.
+            table: which table.
+            key: of which host and day.
             encoded: give columns whose values repeat dictionary-encoded.
 
         Raises:
@@ -221,9 +221,9 @@ class Lake:
             LakeError: the file is damaged.
         """
         repeating = [name for name in SCHEMAS[table].names if encoded and name in REPEATING]
-        return self.read(path_of(table, key), repeating)
+        return self.open_path(path_of(table, key), repeating)
 
-    def read(self, path: str, repeating: Sequence[str] = ()) -> pq.ParquetFile:
+    def open_path(self, path: str, repeating: Sequence[str] = ()) -> pq.ParquetFile:
         """Open a Parquet file to read, some columns dictionary-encoded. Raises as `open`."""
         source = self.store.open(path)
         try:

@@ -86,7 +86,7 @@ def _read_traces(lake: Lake, path: str) -> Traces:
 
 def _rows(lake: Lake, path: str, days: Iterable[date]) -> pa.Table:
     """What a summary holds of some days."""
-    with lake.read(path) as file:
+    with lake.open_path(path) as file:
         rows = file.read()
     return rows.filter(pc.is_in(rows["date"], pa.array(days, pa.date32())))
 

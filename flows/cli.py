@@ -160,6 +160,20 @@ def sql(
         queries.query(source, statement, target, queries.Format(form), for_spreadsheet=spreadsheet)
 
 
+@app.command()
+def report(
+    lake: LakeOption,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")],
+) -> None:
+    """Write what the lake says of the mail as one HTML page, to be read, mailed or printed."""
+    from flows.lake import Lake
+    from flows.report import write_report
+
+    source = Lake.at(lake, must_exist=True)
+    with _output(output, is_text=True) as target:
+        write_report(source, target)
+
+
 @app.command("export-log")
 def export_log(
     lake: LakeOption,

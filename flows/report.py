@@ -61,18 +61,18 @@ def write_report(lake: Lake, target: BinaryIO) -> None:
     """
     try:
         with catalog.reading(lake) as reader:
-            figures = reader.ask(lambda: _figures(reader.connection))
+            rows = reader.ask(lambda: figures(reader.connection))
     except duckdb.Error as error:
         raise LakeError("; ".join(lake.damaged()) or str(error)) from error
-    charts = {name: _drawn(draw(figures[name])) for name, draw in _CHARTS.items()}
+    charts = {name: _drawn(draw(rows[name])) for name, draw in _CHARTS.items()}
     page = _template().render(
-        title=_title(figures["hosts"]["host"].to_pylist()),
+        title=_title(rows["hosts"]["host"].to_pylist()),
         lake=str(lake.store.root),
         made_at=datetime.now(UTC),
-        period=figures["period"].to_pylist()[0],
-        totals=figures["totals"].to_pylist()[0],
-        senders=figures["senders"].to_pylist(),
-        hosts=figures["hosts"].to_pylist(),
+        period=rows["period"].to_pylist()[0],
+        totals=rows["totals"].to_pylist()[0],
+        senders=rows["senders"].to_pylist(),
+        hosts=rows["hosts"].to_pylist(),
         charts=charts,
     )
     target.write(page.encode("utf-8", "backslashreplace"))
@@ -83,8 +83,12 @@ def _title(hosts: Sequence[str]) -> str:
     return f"Mail at {some}"
 
 
-def _figures(connection: duckdb.DuckDBPyConnection) -> Figures:
-    """The rows of each query."""
+def figures(connection: duckdb.DuckDBPyConnection) -> Figures:
+    """The rows of each query in `sql/report/`, by its name.
+
+    Args:
+        connection: one that has every view and macro over a lake, see `catalog.reading`.
+    """
     queries = {
         file.name.removesuffix(".sql"): file.read_text(encoding="utf-8")
         for file in files("sql").joinpath("report").iterdir()
@@ -112,8 +116,7 @@ def _latency(rows: pa.Table) -> alt.Chart:
 def _lines(rows: pa.Table, y: alt.Y) -> alt.Chart:
     """A line for each host over the days."""
     has_points = len(rows["date"].unique()) <= _MOST_POINTS
-    lines = alt.Chart(_printable(rows)).mark_line(point=has_points)
-    lines = lines.properties(height=_CHART_HEIGHT)
+    lines = alt.Chart(_printable(rows), height=_CHART_HEIGHT).mark_line(point=has_points)
     return lines.encode(x=_days(), y=y, color=alt.Color("host:N", title=None))
 
 
@@ -121,9 +124,9 @@ def _verdicts(rows: pa.Table) -> alt.Chart:
     colors = alt.Scale(domain=list(_COLORS), range=list(_COLORS.values()))
     order = {verdict: place for place, verdict in enumerate(_COLORS)}
     place = [order[verdict] for verdict in rows["verdict"].to_pylist()]
-    bars = alt.Chart(rows.append_column("place", pa.array(place, pa.int32())))
-    bars = bars.properties(height=_CHART_HEIGHT)
-    return bars.mark_bar(binSpacing=0).encode(
+    placed = rows.append_column("place", pa.array(place, pa.int32()))
+    bars = alt.Chart(placed, height=_CHART_HEIGHT).mark_bar(binSpacing=0)
+    return bars.encode(
         x=_days(),
         y=alt.Y("verdicts:Q", title="verdicts", stack="zero"),
         color=alt.Color("verdict:N", title=None, scale=colors),
@@ -132,15 +135,11 @@ def _verdicts(rows: pa.Table) -> alt.Chart:
 
 
 def _load(rows: pa.Table) -> alt.Chart:
-    return (
-        alt.Chart(_printable(rows))
-        .mark_rect()
-        .encode(
-            x=alt.X("hour:O", title="hour of the day", axis=alt.Axis(labelAngle=0)),
-            y=alt.Y("host:N", title=None),
-            color=alt.Color("connections:Q", title="connections").scale(scheme="teals"),
-        )
-        .properties(height=alt.Step(_ROW_HEIGHT))
+    cells = alt.Chart(_printable(rows), height=alt.Step(_ROW_HEIGHT)).mark_rect()
+    return cells.encode(
+        x=alt.X("hour:O", title="hour of the day", axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("host:N", title=None),
+        color=alt.Color("connections:Q", title="connections").scale(scheme="teals"),
     )
 
 

@@ -27,11 +27,16 @@ logs as (
 ),
 
 final as (
-    select logs.*, coalesce(days_without_log, 0) as days_without_log
+    select
+        logs.host,
+        first_date,
+        last_date,
+        days,
+        coalesce(days_without_log, 0) as days_without_log,
+        lines,
+        malformed
     from logs
     left join gaps on gaps.host = logs.host
 )
 
-select host, first_date, last_date, days, days_without_log, lines, malformed
-from final
-order by host;
+select * from final order by host;

@@ -6,7 +6,8 @@
 -- rejected: Of these, any rejected_… verdict.
 -- no_verdict_connections: Connections without a verdict.
 -- verdict_acceptance_rate: accepted / verdicts. Null = no verdicts.
--- connection_acceptance_rate: Connections with an accepted message / answered ones. Null = none was.
+-- connection_acceptance_rate: Connections with an accepted message / answered ones. Null = there
+--   are none.
 select
     cast(sum(connections) as bigint) as connections,
     cast(sum(verdicts) as bigint) as verdicts,

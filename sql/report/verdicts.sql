@@ -10,13 +10,16 @@ with classes as (
     select date, 'timeout' as verdict, timed_out as verdicts from acceptance_rate_daily
     union all
     select date, verdict, verdicts from reject_reasons_daily
+),
+
+final as (
+    select
+        strftime(date, '%Y-%m-%d') as date,
+        verdict,
+        cast(sum(verdicts) as bigint) as verdicts
+    from classes
+    group by date, verdict
+    having sum(verdicts) > 0
 )
 
-select
-    strftime(date, '%Y-%m-%d') as date,
-    verdict,
-    cast(sum(verdicts) as bigint) as verdicts
-from classes
-group by all
-having sum(verdicts) > 0
-order by date, verdict;
+select * from final order by date, verdict;

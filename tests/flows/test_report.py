@@ -17,7 +17,7 @@ import pytest
 from flows import catalog
 from flows.lake import Lake
 from flows.night import Request, Unwatched, run, threads
-from flows.report import write_report
+from flows.report import figures, write_report
 from flows.simulate import Edition, Plan, simulate
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -25,6 +25,7 @@ needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium on this machine; CI has one, see .ci/run"
 )
 
+SQL = Path(__file__).parents[2] / "sql" / "report"
 LINE = b"[03/Jun/2026:09:00:0%d], (mx1), 192.0.2.1[192.0.2.1], %b,<B0000000000>,abort\n"
 HOSTILE = [
     b"<script>document.title = 'owned'</script",
@@ -150,6 +151,15 @@ def test_every_chart_shows_its_data(lake: Lake) -> None:
         assert any("2026-04-20" in label and f"host: {host}" in label for label in acceptance)
         assert any("2026-04-20" in label and f"host: {host}" in label for label in latency)
         assert sum(f"host: {host}" in label for label in load) == 24
+
+
+@pytest.mark.parametrize("file", sorted(SQL.glob("*.sql")), ids=lambda file: file.stem)
+def test_every_column_of_a_figure_is_described(file: Path, lake: Lake) -> None:
+    described = re.findall(r"^-- (\w+): ", file.read_text(encoding="utf-8"), re.MULTILINE)
+    with catalog.reading(lake) as reader:
+        assert (
+            figures(reader.connection)[file.stem].column_names == described[1:]
+        )  # "grain" is first
 
 
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York", "Pacific/Kiritimati"])

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli import app
 from flows.simulate import Edition, Plan, simulate
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +55,17 @@ def test_help_and_mistakes_do_not_wait_for_heavy_imports() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert shown.stdout.splitlines()[-1] == "[]"
+
+
+def test_both_readmes_show_the_same_commands_and_they_exist() -> None:
+    pages = [ROOT / "README.md", ROOT / "README.ja.md"]
+    english, japanese = (
+        re.findall(r"^    acceptlake ([^#\n]*\S)", page.read_text(encoding="utf-8"), re.MULTILINE)
+        for page in pages
+    )
+    assert sorted(english) == sorted(japanese)
+    known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    assert {line.split()[0] for line in english} <= known
 
 
 def test_a_night_is_one_json_object(mail: Path, tmp_path: Path) -> None:

@@ -350,7 +350,7 @@ def main() -> None:
     except SystemExit as stop:
         if stop.code != _INTERRUPTED:  # which is what typer makes of Ctrl-C
             raise
-        typer.echo("acceptlake: interrupted; the next run goes on from here", err=True)
+        typer.echo("acceptlake: interrupted; nothing is half done, so just run it again", err=True)
         sys.stdout.flush()
         # All is put away by now; what libraries would still do and say is of no use to anyone.
         os._exit(_INTERRUPTED)

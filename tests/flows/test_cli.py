@@ -265,7 +265,7 @@ def test_ctrl_c_says_that_the_next_run_goes_on_and_it_does(way: list[str], tmp_p
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert said == ("", "acceptlake: interrupted; the next run goes on from here\n")
+    assert said == ("", "acceptlake: interrupted; nothing is half done, so just run it again\n")
     assert list(lake.rglob("*.parquet")) == []
     assert acceptlake("ingest", log, "--lake", lake, "--direct").returncode == 0
     assert list(lake.rglob("*.tmp")) == []

@@ -51,7 +51,7 @@ def main() -> None:
     parser = harness.parser("views", __doc__)
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--hosts", type=int, default=10)
-    parser.add_argument("--lines", type=int, default=300_000)
+    parser.add_argument("--lines", type=int, default=330_000)
     options = parser.parse_args()
 
     lake = lake_of(options.days, options.hosts, options.lines)

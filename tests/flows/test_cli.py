@@ -60,7 +60,9 @@ def test_help_and_mistakes_do_not_wait_for_heavy_imports() -> None:
 def test_both_readmes_show_the_same_commands_and_they_exist() -> None:
     pages = [ROOT / "README.md", ROOT / "README.ja.md"]
     english, japanese = (
-        re.findall(r"^    acceptlake ([^#\n]*[^#\s])", page.read_text(encoding="utf-8"), re.MULTILINE)
+        re.findall(
+            r"^    acceptlake ([^#\n]*[^#\s])", page.read_text(encoding="utf-8"), re.MULTILINE
+        )
         for page in pages
     )
     assert sorted(english) == sorted(japanese)

@@ -1,6 +1,6 @@
 # Needs python3 (3.11 or later) and make; everything else goes into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types tests readers oldest format lock sample clean
+.PHONY: help setup demo test check lint types tests readers browser oldest format lock sample clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -40,7 +40,7 @@ lint:
 types:
 	@$(BIN)/mypy
 
-tests: readers
+tests: readers browser
 	@$(BIN)/pytest --numprocesses auto --dist loadfile
 
 readers: .venv-readers/.ready  ## make environments with the versions of DuckDB that read a lake
@@ -54,6 +54,13 @@ readers: .venv-readers/.ready  ## make environments with the versions of DuckDB 
 	        --disable-pip-version-check --no-deps --only-binary :all: $$pin || exit 1; \
 	done
 	@touch $@
+
+browser:  ## see that there is a Chromium to look at the report with; as root on Debian, install it
+	@for name in "$$CHROMIUM" chromium chromium-browser google-chrome; do \
+	    test -n "$$name" && command -v "$$name" >/dev/null && exit 0; done; \
+	test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "installing chromium (once)" \
+	    && apt-get update -qq && apt-get install -y -qq chromium >/dev/null \
+	    || { echo "the report's tests need Chromium: install it, or set CHROMIUM to its path"; exit 1; }
 
 oldest:  ## run the core tests on the oldest versions that pyproject.toml allows
 	@test -x .venv-oldest/bin/pytest || { $(PYTHON) -m venv --clear .venv-oldest \

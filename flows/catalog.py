@@ -273,7 +273,7 @@ def definitions() -> tuple[Definition, ...]:
     read = [
         _definition(file, is_base=folder == "base")
         for folder in ("base", "views")
-        for file in _sql_files(folder)
+        for file in sql_files(folder)
     ]
     by_name = {definition.name: definition for definition in read}
     uses = {name: by_name.keys() & _words(by_name[name].sql) - {name} for name in by_name}
@@ -283,14 +283,20 @@ def definitions() -> tuple[Definition, ...]:
 @cache
 def checks() -> tuple[Check, ...]:
     """All checks, those that can fail first."""
-    read = [_check(file) for file in _sql_files("checks")]
+    read = [_check(file) for file in sql_files("checks")]
     return tuple(sorted(read, key=lambda each: (each.severity is Severity.WARN, each.name)))
 
 
 @cache
 def summaries() -> tuple[Summary, ...]:
     """All views whose rows are kept."""
-    return tuple(_summary(file) for file in _sql_files("summaries"))
+    return tuple(_summary(file) for file in sql_files("summaries"))
+
+
+def sql_files(folder: str) -> list[Traversable]:
+    """The files in a folder of `sql/`, by name."""
+    found = [file for file in files("sql").joinpath(folder).iterdir() if file.name.endswith(".sql")]
+    return sorted(found, key=lambda file: file.name)
 
 
 def literal(text: str) -> str:
@@ -303,11 +309,6 @@ def markdown() -> str:
     with closing(duckdb.connect()) as connection:
         define(connection, "", ())
         return "\n".join(_page(connection))
-
-
-def _sql_files(folder: str) -> list[Traversable]:
-    found = [file for file in files("sql").joinpath(folder).iterdir() if file.name.endswith(".sql")]
-    return sorted(found, key=lambda file: file.name)
 
 
 def _words(sql: str) -> set[str]:

@@ -28,6 +28,10 @@ app = typer.Typer(
 WRONG_USE = 2
 SOME_FAILED = 1
 _INTERRUPTED = 130
+_INTERRUPTION = (
+    "acceptlake: interrupted; every file of the lake is whole,"
+    " and the next ingest goes on from here"
+)
 
 LakeOption = Annotated[
     str,
@@ -218,9 +222,16 @@ def _output(path: Path | None, *, is_text: bool) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
+    if path.is_dir():
+        raise AcceptlakeError(f"{str(path)!r} is a folder; name a file in it")
     pending = path.with_name(f".{path.name}.tmp")
     try:
-        with pending.open("wb") as target:
+        target = pending.open("wb")
+    except OSError as error:
+        reason = f"cannot write {str(path)!r}: {error.strerror}"
+        raise AcceptlakeError(f"{reason}; is its folder there, and may you write to it?") from error
+    try:
+        with target:
             yield target
         pending.replace(path)
     finally:
@@ -350,7 +361,7 @@ def main() -> None:
     except SystemExit as stop:
         if stop.code != _INTERRUPTED:  # which is what typer makes of Ctrl-C
             raise
-        typer.echo("acceptlake: interrupted; nothing is half done, so just run it again", err=True)
+        typer.echo(_INTERRUPTION, err=True)
         sys.stdout.flush()
         # All is put away by now; what libraries would still do and say is of no use to anyone.
         os._exit(_INTERRUPTED)

@@ -91,8 +91,7 @@ def figures(connection: duckdb.DuckDBPyConnection) -> Figures:
     """
     queries = {
         file.name.removesuffix(".sql"): file.read_text(encoding="utf-8")
-        for file in files("sql").joinpath("report").iterdir()
-        if file.name.endswith(".sql")
+        for file in catalog.sql_files("report")
     }
     first, last = connection.sql(queries["period"]).project("from_date, last_date").fetchall()[0]
 

@@ -249,6 +249,20 @@ def test_output_that_nobody_reads_any_more_is_no_error(lake: Path) -> None:
         assert process.stderr.read() == b""
 
 
+@pytest.mark.parametrize("ask", [["report"], ["sql", "select 1 as x"]], ids=["report", "sql"])
+def test_what_cannot_be_written_is_said_of_the_file_that_was_asked_for(
+    ask: list[str], lake: Path, tmp_path: Path
+) -> None:
+    nowhere = acceptlake(*ask, "--lake", lake, "-o", tmp_path / "none" / "out")
+    folder = acceptlake(*ask, "--lake", lake, "-o", tmp_path)
+    assert (nowhere.returncode, folder.returncode) == (2, 2)
+    assert nowhere.stderr.startswith(
+        f"acceptlake: cannot write '{tmp_path}/none/out': No such file"
+    )
+    assert folder.stderr == f"acceptlake: '{tmp_path}' is a folder; name a file in it\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("way", [["--direct"], []], ids=["direct", "as a flow"])
 def test_ctrl_c_says_that_the_next_run_goes_on_and_it_does(way: list[str], tmp_path: Path) -> None:
     plan = Plan(Edition.BSD, ("MX1",), date(2026, 5, 30), 1, 300_000, seed=1)
@@ -267,7 +281,11 @@ def test_ctrl_c_says_that_the_next_run_goes_on_and_it_does(way: list[str], tmp_p
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert said == ("", "acceptlake: interrupted; nothing is half done, so just run it again\n")
+    assert said == (
+        "",
+        "acceptlake: interrupted; every file of the lake is whole,"
+        " and the next ingest goes on from here\n",
+    )
     assert list(lake.rglob("*.parquet")) == []
     assert acceptlake("ingest", log, "--lake", lake, "--direct").returncode == 0
     assert list(lake.rglob("*.tmp")) == []

@@ -18,6 +18,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -45,6 +46,8 @@ SHOWN_ROWS = 20
 
 _BATCH_ROWS = 10_000
 _TRIES = 10
+_LOOK_S = 0.2
+"""So often it is seen whether a query is over; on Windows, Ctrl-C comes in between."""
 _ROOT = f"{SCHEME}:/"
 """Of the lake, for those who read through `LakeFiles`; a `/` and a path follow."""
 
@@ -181,15 +184,26 @@ class Reader:
     def once(self, question: Callable[[], Answer]) -> Answer:
         """The same, without a second try; for what cannot be taken back."""
         try:
-            return question()
+            return self._interruptibly(question)
         except duckdb.Error as error:
             if self._files.failure is None:
                 raise
             raise self._files.failure from error
-        except RuntimeError as error:
-            if str(error) == "Query interrupted":  # which is what DuckDB makes of Ctrl-C
-                raise KeyboardInterrupt from error
-            raise
+
+    def _interruptibly(self, question: Callable[[], Answer]) -> Answer:
+        # While its own threads are at work DuckDB may wait for them, deaf to signals. So it waits
+        # in another thread, and Ctrl-C comes here.
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(question)
+            try:
+                while not wait([asked], _LOOK_S).done:
+                    pass
+            except BaseException:
+                while not asked.done():  # one statement of several may be over, the next not begun
+                    self.connection.interrupt()
+                    wait([asked], _LOOK_S)
+                raise
+            return asked.result()
 
 
 @contextmanager

@@ -62,13 +62,13 @@ browser:  ## see that there is a Chromium to look at the report with; as root on
 	    && apt-get update -qq && apt-get install -y -qq chromium >/dev/null \
 	    || { echo "the report's tests need Chromium: install it, or set CHROMIUM to its path"; exit 1; }
 
-oldest:  ## run the core tests on the oldest versions that pyproject.toml allows
+oldest: browser  ## run the core tests on the oldest versions that pyproject.toml allows
 	@test -x .venv-oldest/bin/pytest || { $(PYTHON) -m venv --clear .venv-oldest \
 	    && .venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check \
 	        --constraint .ci/oldest.txt . pytest hypothesis; }
 	@.venv-oldest/bin/python -m pytest tests/transforms/test_scanner.py tests/transforms/test_render.py \
 	    tests/transforms/test_sessions.py tests/transforms/test_pairing.py \
-	    tests/flows/test_night.py tests/flows/test_query.py
+	    tests/flows/test_night.py tests/flows/test_query.py tests/flows/test_report.py
 
 format: setup  ## format and mend what can be mended
 	@$(BIN)/ruff format .
